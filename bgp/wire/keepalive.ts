@@ -1,0 +1,4 @@
+/** RFC 4271 §4.4. */
+export interface KeepaliveMessage {
+  readonly type: 'keepalive';
+}
