@@ -1,0 +1,9 @@
+/** Felix: what this node's kernel should hold, and getting there. The only door of this folder. */
+export { createFelix } from './felix.ts';
+export type { Felix, FelixLog, FelixOptions, FelixSettings } from './felix.ts';
+export type { FelixStatus, Repair, RouteFault } from './status.ts';
+export { FelixError } from './errors.ts';
+export type { FelixErrorCode } from './errors.ts';
+export { defaultFelixSettings } from './ownership.ts';
+export { hostInterfaceName } from './workload/name.ts';
+export type { LearnedBatch, LearnedRoute, NodeInput, PoolInput, Workload, WorkloadKey } from './inputs.ts';
