@@ -1,0 +1,92 @@
+// One look at a lab: which processes run, what each node reports of itself, which sessions each router has.
+import { birdSessions } from './bird.ts';
+import { createLabClient, type Json } from './client.ts';
+import { isNodeReady, requireLab, torSocket } from './lab.ts';
+import { findProcess } from './processes.ts';
+import { readPods } from './state.ts';
+
+export interface HostStatus {
+  readonly name: string;
+  readonly kind: 'node' | 'router' | 'api';
+  readonly rack: string;
+  readonly pid: number | undefined;
+  readonly restarts: number;
+  readonly ready: boolean;
+  /** `established/configured` by the host's own account. */
+  readonly sessions: string;
+  readonly pods: number;
+}
+
+export interface LabStatus {
+  readonly healthy: boolean;
+  readonly hosts: readonly HostStatus[];
+}
+
+const field = (object: unknown, name: string): unknown =>
+  typeof object === 'object' && object !== null && Object.hasOwn(object, name)
+    ? Object.entries(object).find(([key]) => key === name)?.[1]
+    : undefined;
+
+/** Sessions as a NodeStatus object tells them; '' while it tells nothing. */
+export function reportedSessions(nodeStatus: Json | undefined): string {
+  const peers = field(field(field(nodeStatus, 'status'), 'bgp'), 'peers');
+  if (!Array.isArray(peers)) return '';
+  const up = peers.filter((peer) => String(field(peer, 'state')).toLowerCase() === 'established');
+  return `${up.length}/${peers.length}`;
+}
+
+async function routerStatus(lab: string, name: string, rack: number): Promise<HostStatus> {
+  const running = findProcess(lab, name);
+  const sessions = await birdSessions(torSocket(lab, name)).catch(() => []);
+  const up = sessions.filter((session) => session.info.startsWith('Established'));
+  return {
+    name,
+    kind: 'router',
+    rack: `rack${rack}`,
+    pid: running?.pid,
+    restarts: running?.restarts ?? 0,
+    ready: sessions.length > 0 && up.length === sessions.length,
+    sessions: `${up.length}/${sessions.length}`,
+    pods: 0,
+  };
+}
+
+const isComplete = (sessions: string): boolean => sessions !== '' && sessions.split('/')[0] === sessions.split('/')[1];
+
+export async function labStatus(lab: string): Promise<LabStatus> {
+  const topology = requireLab(lab);
+  const client = await createLabClient(lab);
+  const api = findProcess(lab, 'apiserver');
+  const reachable = (await client.isReady()) === true;
+  const reports = reachable ? await client.list('/apis/manx.network/v1/nodestatuses') : [];
+  const pods = readPods(lab);
+  const hosts: HostStatus[] = [
+    {
+      name: 'apiserver',
+      kind: 'api',
+      rack: '',
+      pid: api?.pid,
+      restarts: api?.restarts ?? 0,
+      ready: reachable,
+      sessions: '',
+      pods: 0,
+    },
+  ];
+  for (const node of topology.nodes) {
+    const running = findProcess(lab, node.name);
+    const report = reports.find((candidate) => field(field(candidate, 'metadata'), 'name') === node.name);
+    hosts.push({
+      name: node.name,
+      kind: 'node',
+      rack: `rack${node.rack}`,
+      pid: running?.pid,
+      restarts: running?.restarts ?? 0,
+      ready: isNodeReady(lab, node.name),
+      sessions: reportedSessions(report),
+      pods: pods.filter((pod) => pod.node === node.name).length,
+    });
+  }
+  for (const tor of topology.tors) hosts.push(await routerStatus(lab, tor.name, tor.rack));
+  const healthy = hosts.every((host) => host.ready && (host.kind === 'api' || isComplete(host.sessions)));
+  return { healthy, hosts };
+}
