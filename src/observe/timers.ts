@@ -8,6 +8,6 @@ import type { Timers } from '#reconcile';
 /** Monotonic milliseconds and setTimeout. */
 export const systemTimers: Timers = {
   now: () => performance.now(),
-  set: (callback, delayMs) => setTimeout(callback, delayMs),
+  set: (callback: () => void, delayMs: number) => setTimeout(callback, delayMs),
   clear: (handle) => clearTimeout(handle as NodeJS.Timeout),
 };

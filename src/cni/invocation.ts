@@ -1,0 +1,205 @@
+// One call of the plugin, parsed: CNI_* environment and the network configuration on stdin (CNI specification 1.1.0,
+// § 2 execution protocol). Pure. What is wrong is thrown as a CniError with the code the specification gives it.
+import {
+  CniError,
+  cniErrors,
+  isContainerId,
+  isInterfaceName,
+  type Attachment,
+  type CniRequest,
+  type PodName,
+} from './protocol.ts';
+
+export const supportedVersions = ['0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
+export type CniVersion = (typeof supportedVersions)[number];
+export const newestVersion: CniVersion = '1.1.0';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The network configuration as far as this plugin reads it. */
+export interface NetworkConfig {
+  readonly cniVersion: CniVersion;
+  readonly name: string;
+  readonly socket: string;
+  readonly timeoutMs: number;
+  readonly mtu: number | undefined;
+  readonly previousAddresses: readonly string[] | undefined;
+  readonly validAttachments: readonly Attachment[] | undefined;
+}
+
+const defaultSocket = '/run/manx/cni.sock';
+const defaultTimeoutMs = 30_000;
+const maxTimeoutMs = 110_000;
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Reads the configuration as a JSON object. Throws CniError 6. */
+export function decodeConfig(input: string): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(input);
+  } catch (error) {
+    throw new CniError(cniErrors.undecodable, 'the network configuration on stdin is not JSON', String(error));
+  }
+  if (isObject(value)) return value;
+  throw new CniError(cniErrors.undecodable, 'the network configuration on stdin is not a JSON object');
+}
+
+/** The cniVersion to answer errors in; an unreadable one becomes the newest. */
+export function answerVersion(config: JsonObject | undefined): string {
+  const version = config?.['cniVersion'];
+  return typeof version === 'string' && version !== '' ? version : newestVersion;
+}
+
+/** Checks the configuration. Throws CniError 1 (version), 2 (a field we cannot honour) or 7 (invalid). */
+export function parseConfig(config: JsonObject): NetworkConfig {
+  const name = config['name'];
+  if (typeof name !== 'string' || !isContainerId(name)) {
+    throw invalid('name', 'letters, digits, dot, dash or underscore, beginning with a letter or digit');
+  }
+  const ipam = config['ipam'];
+  if (isObject(ipam) && typeof ipam['type'] === 'string' && ipam['type'] !== '') {
+    throw new CniError(
+      cniErrors.unsupportedField,
+      `ipam.type "${ipam['type']}": Manx assigns addresses from its own IPPools; remove the field`,
+    );
+  }
+  return {
+    cniVersion: parseVersion(config['cniVersion']),
+    name,
+    socket: parseSocket(config['socket']),
+    timeoutMs: parseTimeout(config['timeoutSec']),
+    mtu: parseMtu(config['mtu']),
+    previousAddresses: previousAddresses(config['prevResult']),
+    validAttachments: validAttachments(config['cni.dev/valid-attachments']),
+  };
+}
+
+/** Builds the agent's request. Throws CniError 4 (environment), 1 (verb unknown to that version) or 7. */
+export function toRequest(command: string, env: Environment, config: NetworkConfig): CniRequest {
+  switch (command) {
+    case 'ADD':
+      return { command, ...attachment(env), netns: netns(env), pod: podOf(env['CNI_ARGS']), mtu: config.mtu };
+    case 'DEL':
+      return { command, ...attachment(env) };
+    case 'CHECK':
+      requireVersion(command, config.cniVersion, '0.4.0');
+      if (config.previousAddresses === undefined)
+        throw invalid('prevResult', 'the result of ADD, which CHECK compares with');
+      return { command, ...attachment(env), netns: netns(env), addresses: config.previousAddresses };
+    case 'GC':
+      requireVersion(command, config.cniVersion, '1.1.0');
+      if (config.validAttachments === undefined)
+        throw invalid('cni.dev/valid-attachments', 'a list of attachments; GC without it would remove every pod');
+      return { command, valid: config.validAttachments };
+    case 'STATUS':
+      requireVersion(command, config.cniVersion, '1.1.0');
+      return { command };
+    default:
+      throw new CniError(
+        cniErrors.invalidEnvironment,
+        `CNI_COMMAND "${command}": expected ADD, DEL, CHECK, GC, STATUS or VERSION`,
+      );
+  }
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function invalid(field: string, expected: string): CniError {
+  return new CniError(cniErrors.invalidConfig, `network configuration: ${field}: expected ${expected}`);
+}
+
+function parseVersion(value: unknown): CniVersion {
+  const known = supportedVersions.find((version) => version === value);
+  if (known !== undefined) return known;
+  throw new CniError(
+    cniErrors.incompatibleVersion,
+    `cniVersion ${JSON.stringify(value ?? '')} is not supported`,
+    `supported: ${supportedVersions.join(', ')}`,
+  );
+}
+
+function requireVersion(command: string, version: CniVersion, since: CniVersion): void {
+  if (supportedVersions.indexOf(version) >= supportedVersions.indexOf(since)) return;
+  throw new CniError(
+    cniErrors.incompatibleVersion,
+    `${command} needs cniVersion ${since} or newer, the configuration has ${version}`,
+  );
+}
+
+/** A path the kernel accepts for a Unix socket (sun_path holds 108 bytes). */
+function parseSocket(value: unknown): string {
+  if (value === undefined) return defaultSocket;
+  if (typeof value === 'string' && value.startsWith('/') && Buffer.byteLength(value) < 108) return value;
+  throw invalid('socket', 'an absolute path shorter than 108 bytes');
+}
+
+function parseTimeout(value: unknown): number {
+  if (value === undefined) return defaultTimeoutMs;
+  if (typeof value === 'number' && value > 0 && value * 1000 <= maxTimeoutMs) return value * 1000;
+  throw invalid('timeoutSec', `seconds, more than 0 and at most ${maxTimeoutMs / 1000}`);
+}
+
+function parseMtu(value: unknown): number | undefined {
+  if (value === undefined || value === 0) return undefined;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 576 && value <= 65535) return value;
+  throw invalid('mtu', 'a whole number from 576 to 65535, or 0 for automatic');
+}
+
+/** Addresses of prevResult without their lengths; undefined when there is no prevResult. An empty one is no addresses. */
+function previousAddresses(value: unknown): readonly string[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!isObject(value)) throw invalid('prevResult', 'a CNI result');
+  const ips: unknown = value['ips'] ?? [];
+  if (!Array.isArray(ips)) throw invalid('prevResult.ips', 'a list');
+  return ips.map((ip: unknown) => {
+    const address = isObject(ip) ? ip['address'] : undefined;
+    if (typeof address !== 'string') throw invalid('prevResult.ips[].address', 'an address with its length');
+    return address.replace(/\/\d+$/, '');
+  });
+}
+
+function validAttachments(value: unknown): readonly Attachment[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!Array.isArray(value)) throw invalid('cni.dev/valid-attachments', 'a list');
+  return value.map((item: unknown) => {
+    const containerId = isObject(item) ? item['containerID'] : undefined;
+    const ifname = isObject(item) ? item['ifname'] : undefined;
+    if (typeof containerId === 'string' && typeof ifname === 'string') return { containerId, ifname };
+    throw invalid('cni.dev/valid-attachments[]', 'containerID and ifname');
+  });
+}
+
+function attachment(env: Environment): Attachment {
+  const containerId = env['CNI_CONTAINERID'] ?? '';
+  const ifname = env['CNI_IFNAME'] ?? '';
+  if (!isContainerId(containerId)) throw badEnvironment('CNI_CONTAINERID', containerId);
+  if (!isInterfaceName(ifname)) throw badEnvironment('CNI_IFNAME', ifname);
+  return { containerId, ifname };
+}
+
+function netns(env: Environment): string {
+  const path = env['CNI_NETNS'] ?? '';
+  if (path.startsWith('/')) return path;
+  throw badEnvironment('CNI_NETNS', path);
+}
+
+function badEnvironment(name: string, value: string): CniError {
+  const what = value === '' ? 'is missing' : `${JSON.stringify(value)} is not valid`;
+  return new CniError(cniErrors.invalidEnvironment, `${name} ${what}`);
+}
+
+/** K8S_POD_NAMESPACE and K8S_POD_NAME of CNI_ARGS (`KEY=value;KEY=value`); other runtimes send neither. */
+function podOf(args: string | undefined): PodName | undefined {
+  const pairs = new Map<string, string>();
+  for (const part of (args ?? '').split(';')) {
+    const at = part.indexOf('=');
+    if (at > 0) pairs.set(part.slice(0, at), part.slice(at + 1));
+    else if (part !== '') throw new CniError(cniErrors.invalidEnvironment, `CNI_ARGS: "${part}" is not KEY=value`);
+  }
+  const namespace = pairs.get('K8S_POD_NAMESPACE');
+  const name = pairs.get('K8S_POD_NAME');
+  return namespace && name ? { namespace, name } : undefined;
+}

@@ -1,0 +1,35 @@
+// What the plugin prints: success and error types of the CNI specification per cniVersion. Pure.
+//
+// 0.3.1 and 0.4.0 name the family of each address (`version`); 1.0.0 dropped the field; 1.1.0 added `mtu` to interfaces.
+import type { CniVersion } from './invocation.ts';
+import type { AddResult } from './protocol.ts';
+
+/** The ADD result in the words of `version`. Interface 0 is on the host, interface 1 (the addresses') in the pod. */
+export function toCniResult(version: CniVersion, result: AddResult): unknown {
+  const named = version === '0.3.1' || version === '0.4.0';
+  const { hostInterface, podInterface } = result;
+  const mtu = version === '1.1.0' && podInterface.mtu !== undefined ? { mtu: podInterface.mtu } : {};
+  return {
+    cniVersion: version,
+    interfaces: [
+      { name: hostInterface.name, mac: hostInterface.mac, ...mtu },
+      { name: podInterface.name, mac: podInterface.mac, ...mtu, sandbox: podInterface.netns },
+    ],
+    ips: result.addresses.map((address) => {
+      const v6 = address.includes(':');
+      const family = named ? { version: v6 ? '6' : '4' } : {};
+      return { ...family, address: `${address}/${v6 ? 128 : 32}`, interface: 1 };
+    }),
+    routes: result.routes.map(({ destination, gateway }) => ({ dst: destination, gw: gateway })),
+    dns: {},
+  };
+}
+
+/** The error object of the specification. */
+export function toCniError(
+  version: string,
+  error: { code: number; message: string; details: string | undefined },
+): unknown {
+  const details = error.details === undefined ? {} : { details: error.details };
+  return { cniVersion: version, code: error.code, msg: error.message, ...details };
+}
