@@ -1,5 +1,5 @@
 // Error → one sentence and an exit code. The table of codes is in src/cli/README.md.
-import { HostError, LabApiError, LabTimeoutError } from '../lab/index.ts';
+import { HostError, LabApiError, LabTimeoutError } from '#lab';
 
 export const exitCodes = { ok: 0, error: 1, degraded: 3, unreachable: 4, timeout: 5 } as const;
 

@@ -13,7 +13,7 @@ import {
   readPods,
   removeNode,
   signalProcess,
-} from '../../lab/index.ts';
+} from '#lab';
 import { exitCodes } from '../errors.ts';
 import { formatTable } from '../table.ts';
 

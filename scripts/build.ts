@@ -1,0 +1,44 @@
+// `npm run build`: esbuild bundles of the programs that ship in an image: dist/agent.js, dist/speaker.js (its worker),
+// dist/manxctl.js, dist/cni.js. Tests and development run the sources; a bundle starts faster and halves memory.
+import { build } from 'esbuild';
+
+interface Bundle {
+  readonly entry: string;
+  readonly outfile: string;
+  /** Bytes; a plugin that grows past this drags something heavy in. */
+  readonly maxBytes?: number;
+}
+
+const bundles: readonly Bundle[] = [
+  { entry: 'src/agent/main.ts', outfile: 'dist/agent.js' },
+  { entry: 'src/speaker/worker.ts', outfile: 'dist/worker.js' },
+  { entry: 'src/cli/main.ts', outfile: 'dist/manxctl.js' },
+  { entry: 'src/cni/main.ts', outfile: 'dist/cni.js', maxBytes: 100_000 },
+];
+
+// Bundled CommonJS packages call require(); ES modules have none until it is made.
+const banner =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
+for (const bundle of bundles) {
+  const result = await build({
+    entryPoints: [bundle.entry],
+    outfile: bundle.outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    metafile: true,
+    banner: { js: banner },
+    legalComments: 'linked',
+    logLevel: 'warning',
+  });
+  const bytes = result.metafile.outputs[bundle.outfile]?.bytes ?? 0;
+  process.stdout.write(`${bundle.outfile}: ${Math.round(bytes / 1000)} kB\n`);
+  if (bundle.maxBytes !== undefined && bytes > bundle.maxBytes) {
+    process.stderr.write(
+      `${bundle.outfile} is larger than ${bundle.maxBytes} bytes: ${Object.keys(result.metafile.inputs).join(', ')}\n`,
+    );
+    process.exitCode = 1;
+  }
+}
