@@ -17,21 +17,40 @@ export interface Bits {
   readonly w3: number;
 }
 
+/** Bits read from text, and whether that text was canonical already, so that it need not be written anew. */
+export interface ScannedBits extends Bits {
+  readonly canonical: boolean;
+}
+
 const COLON = 58;
 const DOT = 46;
 
-/** Scratch of the IPv6 scanner: filled and read within one synchronous call, never seen outside. */
+/** Scratch of the IPv6 scanner and formatter: filled and read within one synchronous call, never seen outside. */
 const groups = new Uint16Array(8);
 
+/** Character code to hexadecimal digit, with UPPER_CASE set for A to F. */
+const NOT_HEX = 0xff;
+const UPPER_CASE = 0x10;
+const HEX_DIGIT = new Uint8Array(128).fill(NOT_HEX);
+for (let digit = 0; digit < 16; digit++) {
+  const lower = digit.toString(16);
+  HEX_DIGIT[lower.toUpperCase().charCodeAt(0)] = digit | UPPER_CASE;
+  HEX_DIGIT[lower.charCodeAt(0)] = digit;
+}
+
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16));
+const HEX_PADDED: readonly string[] = HEX.map((digits) => digits.padStart(2, '0'));
+
 /** Reads `text[start, end)` as an address; undefined when it is none (explain.ts finds out why). */
-export function scanAddress(text: string, start: number, end: number): Bits | undefined {
+export function scanAddress(text: string, start: number, end: number): ScannedBits | undefined {
   // The first separator decides: an IPv6 group has at most four digits, so it is within five characters.
   for (let i = start; i < end && i < start + 5; i++) {
     const code = text.charCodeAt(i);
     if (code === COLON) return scanV6(text, start, end);
     if (code === DOT) {
       const value = scanV4(text, start, end);
-      return value < 0 ? undefined : v4Bits(value);
+      // The IPv4 scanner accepts nothing but the canonical form.
+      return value < 0 ? undefined : { family: 4, w0: value | 0, w1: 0, w2: 0, w3: 0, canonical: true };
     }
   }
   return undefined;
@@ -59,10 +78,12 @@ export function scanV4(text: string, start: number, end: number): number {
   return octets === 3 && octet >= 0 ? value * 256 + octet : -1;
 }
 
-function scanV6(text: string, start: number, end: number): Bits | undefined {
+function scanV6(text: string, start: number, end: number): ScannedBits | undefined {
   let count = 0;
   let gap = -1;
   let dotted = false;
+  let plain = true;
+  let seen = 0;
   let i = start;
   if (text.charCodeAt(i) === COLON) {
     if (end - i < 2 || text.charCodeAt(i + 1) !== COLON) return undefined;
@@ -73,12 +94,15 @@ function scanV6(text: string, start: number, end: number): Bits | undefined {
     if (count === 8) return undefined;
     const first = i;
     let group = 0;
-    let digit = 0;
-    while (i < end && (digit = hexDigit(text.charCodeAt(i))) >= 0) {
-      group = (group << 4) | digit;
-      i++;
+    let code = 0;
+    for (; i < end; i++) {
+      code = text.charCodeAt(i);
+      const digit = HEX_DIGIT[code] ?? NOT_HEX;
+      if (digit === NOT_HEX) break;
+      group = (group << 4) | (digit & 15);
+      seen |= digit;
     }
-    if (i < end && text.charCodeAt(i) === DOT) {
+    if (i < end && code === DOT) {
       const tail = count > 6 ? -1 : scanV4(text, first, end);
       if (tail < 0) return undefined;
       groups[count++] = tail >>> 16;
@@ -86,10 +110,12 @@ function scanV6(text: string, start: number, end: number): Bits | undefined {
       dotted = true;
       break;
     }
-    if (i === first || i - first > 4) return undefined;
+    const digits = i - first;
+    if (digits < 1 || digits > 4) return undefined;
+    if (digits > 1 && group >>> ((digits - 1) * 4) === 0) plain = false;
     groups[count++] = group;
     if (i === end) break;
-    if (text.charCodeAt(i) !== COLON || ++i === end) return undefined;
+    if (code !== COLON || ++i === end) return undefined;
     if (text.charCodeAt(i) === COLON) {
       if (gap >= 0) return undefined;
       gap = count;
@@ -98,21 +124,39 @@ function scanV6(text: string, start: number, end: number): Bits | undefined {
   }
   if (gap < 0 ? count !== 8 : count > 7) return undefined;
   if (gap >= 0) openGap(gap, count);
-  const bits = v6Bits(groups);
   // ::ffff:1.2.3.4 means IPv4 to some readers and IPv6 to others, so it is refused; see explain.ts.
-  return dotted && isMapped(bits) ? undefined : bits;
+  if (dotted && groups[5] === 0xffff && firstGroup() === 5) return undefined;
+  const run = longestRun();
+  const shortest = gap < 0 ? run === 0 : run === ((gap << 4) | (8 - count));
+  return scannedV6(plain && !dotted && shortest && (seen & UPPER_CASE) === 0);
+}
+
+/** The index of the first group that is not zero, or 8. */
+function firstGroup(): number {
+  const index = groups.findIndex((group) => group !== 0);
+  return index < 0 ? 8 : index;
+}
+
+/** The first longest run of two or more zero groups as start · 16 + length; 0 when there is none. */
+function longestRun(): number {
+  let best = 0;
+  let bestLength = 1;
+  for (let i = 0; i < 8; i++) {
+    if (groups[i] !== 0) continue;
+    const start = i;
+    while (i < 7 && groups[i + 1] === 0) i++;
+    if (i - start + 1 > bestLength) {
+      bestLength = i - start + 1;
+      best = (start << 4) | bestLength;
+    }
+  }
+  return best;
 }
 
 /** Moves the groups after `::` to the end and fills the hole with zeros. */
 function openGap(gap: number, count: number): void {
   groups.copyWithin(8 - (count - gap), gap, count);
   groups.fill(0, gap, 8 - (count - gap));
-}
-
-function hexDigit(code: number): number {
-  if (code >= 48 && code <= 57) return code - 48;
-  const letter = (code | 32) - 97;
-  return letter >= 0 && letter <= 5 ? letter + 10 : -1;
 }
 
 /** True for ::ffff:0:0/96, the IPv4-mapped addresses (RFC 4291 §2.5.5.2). */
@@ -125,13 +169,14 @@ export function v4Bits(value: number): Bits {
   return { family: 4, w0: value | 0, w1: 0, w2: 0, w3: 0 };
 }
 
-function v6Bits(from: Uint16Array): Bits {
+function scannedV6(canonical: boolean): ScannedBits {
   return {
     family: 6,
-    w0: ((from[0] ?? 0) << 16) | (from[1] ?? 0),
-    w1: ((from[2] ?? 0) << 16) | (from[3] ?? 0),
-    w2: ((from[4] ?? 0) << 16) | (from[5] ?? 0),
-    w3: ((from[6] ?? 0) << 16) | (from[7] ?? 0),
+    w0: ((groups[0] ?? 0) << 16) | (groups[1] ?? 0),
+    w1: ((groups[2] ?? 0) << 16) | (groups[3] ?? 0),
+    w2: ((groups[4] ?? 0) << 16) | (groups[5] ?? 0),
+    w3: ((groups[6] ?? 0) << 16) | (groups[7] ?? 0),
+    canonical,
   };
 }
 
@@ -145,32 +190,30 @@ function formatV4(word: number): string {
 }
 
 function formatV6(bits: Bits): string {
-  let runStart = -1;
-  let runLength = 1;
-  for (let i = 0; i < 8; ) {
-    let j = i;
-    while (j < 8 && groupAt(bits, j) === 0) j++;
-    if (j - i > runLength) {
-      runStart = i;
-      runLength = j - i;
-    }
-    i = j + 1;
-  }
-  let text = '';
-  for (let i = 0; i < 8; i++) {
-    if (i === runStart) {
-      text += '::';
-      i += runLength - 1;
-    } else {
-      text += (i === 0 || text.endsWith(':') ? '' : ':') + groupAt(bits, i).toString(16);
-    }
-  }
+  groups[0] = bits.w0 >>> 16;
+  groups[1] = bits.w0;
+  groups[2] = bits.w1 >>> 16;
+  groups[3] = bits.w1;
+  groups[4] = bits.w2 >>> 16;
+  groups[5] = bits.w2;
+  groups[6] = bits.w3 >>> 16;
+  groups[7] = bits.w3;
+  const run = longestRun();
+  if (run === 0) return joinGroups(0, 8);
+  const start = run >> 4;
+  return `${joinGroups(0, start)}::${joinGroups(start + (run & 15), 8)}`;
+}
+
+function joinGroups(from: number, to: number): string {
+  if (from >= to) return '';
+  let text = hexGroup(groups[from] ?? 0);
+  for (let i = from + 1; i < to; i++) text += `:${hexGroup(groups[i] ?? 0)}`;
   return text;
 }
 
-function groupAt(bits: Bits, index: number): number {
-  const word = wordAt(bits, index >> 1);
-  return (index & 1) === 0 ? word >>> 16 : word & 0xffff;
+function hexGroup(group: number): string {
+  const high = group >>> 8;
+  return high === 0 ? (HEX[group] ?? '') : (HEX[high] ?? '') + (HEX_PADDED[group & 255] ?? '');
 }
 
 function wordAt(bits: Bits, index: number): number {

@@ -37,8 +37,7 @@ export function parseIp(text: string): Ip {
 export function tryParseIp(text: string): Ip | undefined {
   const bits = scanAddress(text, 0, text.length);
   if (bits === undefined) return undefined;
-  // The IPv4 scanner accepts the canonical form only, so the text itself is the answer.
-  return bits.family === 4 ? (text as Ip) : ipFromBits(bits);
+  return bits.canonical ? (text as Ip) : ipFromBits(bits);
 }
 
 /** True when the text is an address in its canonical form. */

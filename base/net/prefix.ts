@@ -15,6 +15,7 @@ import {
   type Family,
   formatBits,
   maskBits,
+  type ScannedBits,
   sameLeading,
   scanAddress,
   v4Bits,
@@ -34,6 +35,10 @@ export interface PrefixBits {
   readonly length: number;
 }
 
+interface ScannedPrefix extends PrefixBits {
+  readonly bits: ScannedBits;
+}
+
 /** Reads `address/length`; the host bits must be zero. Throws AddressError (HOST_BITS names the right prefix). */
 export function parsePrefix(text: string): Prefix {
   const scanned = scanPrefix(text);
@@ -44,7 +49,7 @@ export function parsePrefix(text: string): Prefix {
     const host = prefixFromBits(scanned.bits, maxLength(masked.family));
     throw new AddressError('HOST_BITS', text, `host bits are set, expected ${meant} (or ${host} for one address)`);
   }
-  return prefixFromBits(masked, scanned.length);
+  return scanned.bits.canonical ? (text as Prefix) : prefixFromBits(masked, scanned.length);
 }
 
 /** Reads a prefix like parsePrefix, or gives undefined. */
@@ -52,7 +57,7 @@ export function tryParsePrefix(text: string): Prefix | undefined {
   const scanned = scanPrefix(text);
   if (scanned === undefined) return undefined;
   if (compareBits(maskBits(scanned.bits, scanned.length), scanned.bits) !== 0) return undefined;
-  return prefixFromBits(scanned.bits, scanned.length);
+  return scanned.bits.canonical ? (text as Prefix) : prefixFromBits(scanned.bits, scanned.length);
 }
 
 /** The prefix of `length` that holds the address; host bits are cleared. Throws AddressError on a wrong length. */
@@ -205,7 +210,7 @@ export function prefixFromBits(bits: Bits, length: number): Prefix {
   return `${formatBits(bits)}/${length}` as Prefix;
 }
 
-function scanPrefix(text: string): PrefixBits | undefined {
+function scanPrefix(text: string): ScannedPrefix | undefined {
   const slash = text.lastIndexOf('/');
   if (slash < 0) return undefined;
   const length = scanLength(text, slash + 1);
