@@ -24,3 +24,16 @@ export class WireError extends Error {
     this.data = data;
   }
 }
+
+export type SpeakerErrorCode = 'LISTEN_TAKEN' | 'LISTEN_DENIED' | 'LISTEN_ADDRESS' | 'LISTEN_FAILED';
+
+/** The world does not let the speaker start; the message names the address and port. */
+export class SpeakerError extends Error {
+  override readonly name = 'SpeakerError';
+  readonly code: SpeakerErrorCode;
+
+  constructor(code: SpeakerErrorCode, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.code = code;
+  }
+}

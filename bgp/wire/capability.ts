@@ -68,7 +68,7 @@ function row<K extends Known>(typed: TypedRow<K>): Row {
 }
 
 /** A capability that says all by being there. */
-function flagRow<K extends 'route-refresh' | 'extended-message' | 'enhanced-route-refresh'>(kind: K, code: number): Row {
+function flagRow(kind: 'route-refresh' | 'extended-message' | 'enhanced-route-refresh', code: number): Row {
   return {
     kind,
     code,
@@ -162,14 +162,17 @@ const ROW_BY_KIND: ReadonlyMap<string, Row> = new Map(ROWS.map((entry) => [entry
 
 /** Reads the capabilities in one optional parameter, in order, repeated ones included; throws WireError 2/0 · RFC 5492 §4. */
 export function decodeCapabilities(bytes: Uint8Array): Capability[] {
-  const reader = new Reader(bytes, { start: 0, end: bytes.length }, () => malformed('capability reaches past its parameter'));
+  const reader = new Reader(bytes, { start: 0, end: bytes.length }, () =>
+    malformed('capability reaches past its parameter'),
+  );
   const capabilities: Capability[] = [];
   while (reader.left > 0) {
     const code = reader.u8();
     const data = reader.take(reader.u8());
     const entry = ROW_BY_CODE.get(code);
     // A copy: a value must not keep the whole receive buffer alive, nor change with it.
-    const capability = entry === undefined ? { kind: 'unknown' as const, value: code, data: data.slice() } : entry.decode(data);
+    const capability =
+      entry === undefined ? { kind: 'unknown' as const, value: code, data: data.slice() } : entry.decode(data);
     if (capability === undefined) throw malformed(`capability ${code} has an impossible length ${data.length}`);
     capabilities.push(capability);
   }

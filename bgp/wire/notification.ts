@@ -151,7 +151,7 @@ export function shutdownCommunication(message: NotificationMessage): string | un
 
 /** NOTIFICATION data that carries `text`, cut at a character to 255 bytes of UTF-8 · RFC 9003 §2. */
 export function encodeShutdownText(text: string): Uint8Array {
-  const { read, written } = new TextEncoder().encodeInto(text, new Uint8Array(MAX_TEXT_BYTES));
-  const encoded = new TextEncoder().encode(text.slice(0, read));
-  return Uint8Array.of(written, ...encoded);
+  const room = new Uint8Array(MAX_TEXT_BYTES);
+  const { written } = new TextEncoder().encodeInto(text, room);
+  return Uint8Array.of(written, ...room.subarray(0, written));
 }

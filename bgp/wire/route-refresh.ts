@@ -34,7 +34,12 @@ export function decodeRouteRefresh(bytes: Uint8Array): RouteRefreshMessage {
       throw badLength(bytes.length, MessageType.routeRefresh);
     }
     const message = `route-refresh is ${bytes.length} bytes long, expected ${WHOLE_BYTES}`;
-    throw new WireError(ErrorCode.routeRefreshMessage, RouteRefreshSubcode.invalidMessageLength, message, bytes.slice());
+    throw new WireError(
+      ErrorCode.routeRefreshMessage,
+      RouteRefreshSubcode.invalidMessageLength,
+      message,
+      bytes.slice(),
+    );
   }
   return { type: 'route-refresh', afi: readU16(bytes, HEADER_BYTES), safi: bytes[HEADER_BYTES + 3] ?? 0, subtype };
 }

@@ -46,16 +46,23 @@ export interface PathAttributes {
   readonly originatorId?: Ip | undefined;
   readonly clusterList: readonly Ip[];
   readonly unknown: readonly UnknownAttribute[];
+  /** Codes of the known optional transitive attributes above that came with the Partial bit · RFC 4271 §4.3(b). */
+  readonly partial?: readonly number[] | undefined;
 }
 
 /** The attributes of a route that says nothing beyond what is mandatory. */
 export const EMPTY_ATTRIBUTES: PathAttributes = {
   origin: 'igp',
   asPath: [],
+  med: undefined,
+  localPref: undefined,
   atomicAggregate: false,
+  aggregator: undefined,
   communities: [],
   largeCommunities: [],
   extendedCommunities: [],
+  originatorId: undefined,
   clusterList: [],
   unknown: [],
+  partial: undefined,
 };
