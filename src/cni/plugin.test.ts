@@ -76,7 +76,7 @@ test('ADD prints the result of the asked version and ends with 0', async () => {
     ok: true,
     result: {
       hostInterface: { name: 'mx1', mac: 'ee:ee:ee:ee:ee:ee' },
-      podInterface: { name: 'eth0', mac: '02:00:00:00:00:01', netns: '/var/run/netns/pod', mtu: undefined },
+      podInterface: { name: 'eth0', netns: '/var/run/netns/pod', mtu: undefined },
       addresses: ['10.64.0.1'],
       routes: [],
     },

@@ -17,7 +17,7 @@ import { toCniError, toCniResult } from './result.ts';
 
 const added: AddResult = {
   hostInterface: { name: 'mx1b7c2f9a4de', mac: 'ee:ee:ee:ee:ee:ee' },
-  podInterface: { name: 'eth0', mac: '02:00:00:00:00:01', netns: '/var/run/netns/pod', mtu: 1500 },
+  podInterface: { name: 'eth0', netns: '/var/run/netns/pod', mtu: 1500 },
   addresses: ['10.64.0.1', 'fd00:64::1'],
   routes: [
     { destination: '0.0.0.0/0', gateway: '169.254.1.1' },

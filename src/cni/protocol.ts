@@ -72,7 +72,6 @@ export interface AddResult {
   readonly hostInterface: { readonly name: string; readonly mac: string };
   readonly podInterface: {
     readonly name: string;
-    readonly mac: string;
     readonly netns: string;
     readonly mtu: number | undefined;
   };
@@ -215,7 +214,6 @@ function addResult(value: unknown): AddResult {
     hostInterface: { name: text(host, 'name'), mac: text(host, 'mac') },
     podInterface: {
       name: text(pod, 'name'),
-      mac: text(pod, 'mac'),
       netns: text(pod, 'netns'),
       mtu: optionalMtu(pod['mtu']),
     },

@@ -13,7 +13,7 @@ export function toCniResult(version: CniVersion, result: AddResult): unknown {
     cniVersion: version,
     interfaces: [
       { name: hostInterface.name, mac: hostInterface.mac, ...mtu },
-      { name: podInterface.name, mac: podInterface.mac, ...mtu, sandbox: podInterface.netns },
+      { name: podInterface.name, ...mtu, sandbox: podInterface.netns },
     ],
     ips: result.addresses.map((address) => {
       const v6 = address.includes(':');

@@ -1,0 +1,128 @@
+// The agent's Unix socket: one request line in, one answer line out, then the connection ends.
+//
+// The folder is 0750 and the socket 0660: who may write to it may wire pods. A socket left by a dead agent is removed; one
+// that still answers belongs to a living agent, and we refuse to start. Requests are bounded (64 KiB, 5 s to arrive); a
+// request whose client hung up is finished all the same, because half an ADD must be either undone or whole.
+import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import {
+  CniError,
+  cniErrors,
+  formatResponse,
+  maxMessageBytes,
+  parseRequest,
+  type CniRequest,
+  type CniResponse,
+} from '#cni-protocol';
+import type { Log } from '#observe';
+import { AgentFault, exitCodes } from './exit.ts';
+
+export interface CniServerOptions {
+  readonly path: string;
+  /** Answers a request or throws CniError; anything else thrown becomes code 11. */
+  readonly handle: (request: CniRequest) => Promise<CniResponse>;
+  readonly log: Log;
+}
+
+export interface CniServer {
+  /** Rejects with AgentFault when the path cannot be had. */
+  start(): Promise<void>;
+  /** Takes no more requests and resolves when those in hand are answered. */
+  stop(): Promise<void>;
+}
+
+const requestTimeoutMs = 5000;
+
+export function createCniServer(options: CniServerOptions): CniServer {
+  const busy = new Set<Promise<void>>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    const done = serve(socket, options);
+    busy.add(done);
+    void done.finally(() => busy.delete(done));
+  });
+  return {
+    start: () => listen(server, options.path),
+    async stop() {
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        void Promise.all(busy).then(() => resolve());
+      });
+      await Promise.all(busy);
+    },
+  };
+}
+
+async function listen(server: Server, path: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o750 });
+    await chmod(dirname(path), 0o750);
+    await removeStale(path);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, () => resolve());
+    });
+    await chmod(path, 0o660);
+  } catch (error) {
+    if (error instanceof AgentFault) throw error;
+    throw new AgentFault(exitCodes.system, `cannot listen on ${path}: ${String(error)}`, { cause: error });
+  }
+}
+
+async function removeStale(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found === undefined) return;
+  if (!found.isSocket())
+    throw new AgentFault(exitCodes.system, `${path} exists and is not a socket; remove it or set MANX_RUN_DIR`);
+  const alive = await new Promise<boolean>((resolve) => {
+    const probe = createConnection({ path });
+    probe.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    probe.once('close', () => probe.destroy());
+    probe.on('connect', () => probe.destroy());
+  });
+  if (alive) throw new AgentFault(exitCodes.system, `another agent answers on ${path}; stop it first`);
+  await rm(path, { force: true });
+}
+
+async function serve(socket: Socket, { handle, log }: CniServerOptions): Promise<void> {
+  socket.on('error', (error) => log.debug('CNI client went away', { reason: error.message }));
+  const response = await answer(socket, handle, log);
+  if (socket.destroyed) return;
+  await new Promise<void>((resolve) => {
+    socket.once('close', () => resolve());
+    socket.end(formatResponse(response), () => socket.destroy());
+  });
+}
+
+async function answer(socket: Socket, handle: CniServerOptions['handle'], log: Log): Promise<CniResponse> {
+  try {
+    const request = parseRequest(await readLine(socket));
+    return await handle(request);
+  } catch (error) {
+    if (!(error instanceof CniError)) log.error('CNI request failed unexpectedly', { err: error });
+    const known = error instanceof CniError ? error : new CniError(cniErrors.tryAgain, `unexpected: ${String(error)}`);
+    return { ok: false, code: known.code, message: known.message, details: known.details };
+  }
+}
+
+function readLine(socket: Socket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const refuse = (message: string): void => reject(new CniError(cniErrors.undecodable, message));
+    const timer = setTimeout(() => refuse('the request did not arrive in time'), requestTimeoutMs);
+    const settle = (text: string): void => {
+      clearTimeout(timer);
+      resolve(text);
+    };
+    socket.on('data', (chunk: Buffer) => {
+      const end = chunk.indexOf(10);
+      chunks.push(end < 0 ? chunk : chunk.subarray(0, end));
+      size += chunk.length;
+      if (size > maxMessageBytes) refuse(`the request is longer than ${maxMessageBytes} bytes`);
+      else if (end >= 0) settle(Buffer.concat(chunks).toString());
+    });
+    socket.once('end', () => settle(Buffer.concat(chunks).toString()));
+    socket.once('close', () => clearTimeout(timer));
+  });
+}
