@@ -73,6 +73,8 @@ try {
   run('git', ['clone', '--quiet', '--no-hardlinks', process.cwd(), join(root, 'src/manx')]);
   const script = [
     'set -e',
+    // `ip netns` makes / a slave mount, so / must be a mount point in there too.
+    `mount --bind ${root} ${root}`,
     `mount -t proc proc ${root}/proc`,
     `mount -t sysfs sysfs ${root}/sys`,
     `mount -t tmpfs tmpfs ${root}/run`,
