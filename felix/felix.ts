@@ -1,36 +1,23 @@
 /**
- * Felix's interface to the programs.
+ * Felix as the programs see it, and how its parts hang together: setters fill the tables, monitor hints and tables make
+ * the loop work, plug and unplug build pods and wait for the loop. Invariant: `stop()` changes nothing in the kernel.
  */
-import type { Ip, Prefix } from '#net';
-import type { Timers } from '#reconcile';
+import { hostPrefix, type Prefix } from '#net';
+import { FelixError } from './errors.ts';
+import { Hints } from './hints.ts';
 import type { LearnedBatch, LearnedRoute, NodeInput, PoolInput, Workload, WorkloadKey } from './inputs.ts';
+import { type Batch, createBatch } from './iproute2/batch.ts';
+import { createMonitor, type Hint, type Monitor } from './iproute2/monitor.ts';
+import { startChild } from './iproute2/run.ts';
+import { createShell, type Shell } from './iproute2/shell.ts';
+import { Loop } from './loop.ts';
+import type { FelixOptions } from './options.ts';
+import { checkHost } from './preflight.ts';
 import type { FelixStatus } from './status.ts';
-
-/** Numbers and names Felix owns its kernel objects by; start from `defaultFelixSettings`. */
-export interface FelixSettings {
-  readonly interfacePrefix: string;
-  readonly routeProtocol: number;
-  readonly metric: number;
-  /** Bytes, for pod interfaces; absent means the MTU of the interface that holds the node's address. */
-  readonly mtu?: number;
-  /** Longest time between two full audits of the kernel. */
-  readonly resyncMs: number;
-}
-
-/** A structured logger: pino's is one. */
-export interface FelixLog {
-  debug(fields: Readonly<Record<string, unknown>>, message: string): void;
-  info(fields: Readonly<Record<string, unknown>>, message: string): void;
-  warn(fields: Readonly<Record<string, unknown>>, message: string): void;
-  error(fields: Readonly<Record<string, unknown>>, message: string): void;
-}
-
-export interface FelixOptions {
-  readonly settings: FelixSettings;
-  readonly log: FelixLog;
-  readonly timers: Timers;
-  readonly random: () => number;
-}
+import { Tables } from './tables.ts';
+import { hostInterfaceName } from './workload/name.ts';
+import { checkWorkload, isOurInterface } from './workload/plug.ts';
+import { Wiring } from './workload/wiring.ts';
 
 /** The keeper of this node's kernel. Setters are cheap, keep the last value and mark work to do; nothing they do throws. */
 export interface Felix {
@@ -70,5 +57,218 @@ export interface Felix {
   status(): FelixStatus;
 }
 
+/** Scripts at a time: a node has few cores, and the kernel does links one by one anyway (rtnl lock). */
+const SHELLS = 3;
+/** Longest a script may take; kubelet gives an ADD two minutes, the agent 30 s. */
+const SCRIPT_TIMEOUT_MS = 20_000;
+const MONITOR_RESTART_MS = 1_000;
+/** When the uplink is not known. */
+const DEFAULT_MTU = 1500;
+
 /** Builds Felix for the network namespace this process lives in; does nothing until `start()`. */
-export declare function createFelix(options: FelixOptions): Felix;
+export function createFelix(options: FelixOptions): Felix {
+  return new NodeFelix(options);
+}
+
+/** Everything that exists only between start and stop. */
+interface Running {
+  readonly batch: Batch;
+  readonly shell: Shell;
+  readonly monitor: Monitor;
+  readonly loop: Loop;
+  readonly wiring: Wiring;
+  readonly natReason: string | undefined;
+}
+
+class NodeFelix implements Felix {
+  readonly #options: FelixOptions;
+  readonly #tables = new Tables();
+  readonly #listeners = new Set<(blocks: readonly Prefix[]) => void>();
+  #running: Running | undefined;
+  #programmed: readonly Prefix[] = [];
+  #ownState = false;
+
+  constructor(options: FelixOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    if (this.#running !== undefined) return;
+    const { settings, log, timers, random } = this.#options;
+    const shell = createShell({ startChild, timers, size: SHELLS, timeoutMs: SCRIPT_TIMEOUT_MS });
+    const { natReason } = await checkHost(shell, settings).catch((error: unknown) => {
+      shell.stop();
+      throw error;
+    });
+    if (natReason !== undefined) log.error({ reason: natReason }, 'source NAT is not available');
+    const batch = createBatch(startChild);
+    const natAvailable = natReason === undefined;
+    const loop = new Loop({ settings, tables: this.#tables, batch, shell, natAvailable, log, timers, random });
+    const hints = new Hints({ settings, tables: this.#tables, loop, batch, log });
+    const onHint = (hint: Hint) => hints.take(hint);
+    const monitor = createMonitor({ startChild, timers, restartMs: MONITOR_RESTART_MS, onHint });
+    this.#running = { batch, shell, monitor, loop, wiring: new Wiring(shell), natReason };
+    await loop
+      .start(() => this.#applied())
+      .catch(async (error: unknown) => {
+        await this.stop();
+        throw error;
+      });
+    this.#ownState = loop.actual.size > 0;
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    if (running === undefined) return;
+    await running.loop.stop();
+    running.monitor.stop();
+    running.batch.stop();
+    running.shell.stop();
+  }
+
+  setNode(node: NodeInput): void {
+    this.#tables.setNode(node.addresses);
+    this.#running?.loop.trigger();
+  }
+
+  setBlocks(blocks: readonly Prefix[], inSync: boolean): void {
+    this.#tables.setBlocks(blocks, inSync);
+    this.#running?.loop.trigger();
+  }
+
+  setLearned(routes: readonly LearnedRoute[], inSync: boolean): void {
+    this.#tables.setLearned(routes, inSync);
+    this.#running?.loop.trigger();
+  }
+
+  applyLearned(batch: LearnedBatch): void {
+    this.#tables.applyLearned(batch);
+    this.#running?.loop.trigger();
+  }
+
+  setPools(pools: readonly PoolInput[], inSync: boolean): void {
+    this.#tables.setPools(pools, inSync);
+    this.#running?.loop.trigger();
+  }
+
+  setWorkloads(workloads: readonly Workload[], inSync: boolean): void {
+    this.#tables.setWorkloads(workloads, inSync);
+    this.#running?.loop.trigger();
+  }
+
+  async plug(workload: Workload): Promise<void> {
+    checkWorkload(workload, this.#options.settings.interfacePrefix);
+    const { loop, wiring, batch } = this.#needRunning();
+    if (!this.#tables.inSync.node) throw new FelixError('STOPPED', "the node's addresses are not known yet");
+    await wiring.inOrder(workload.hostInterface, async () => {
+      const isNew = await wiring.wire(workload, this.#mtuOf(workload));
+      if (isNew) {
+        batch.forget(workload.hostInterface);
+        loop.forgetDevice(workload.hostInterface);
+      }
+      this.#tables.addWorkload(workload);
+      await loop.applied(workload.addresses.map(hostPrefix));
+    });
+  }
+
+  async unplug(key: WorkloadKey): Promise<void> {
+    await this.removeInterface(hostInterfaceName(key.containerId, key.ifname, this.#options.settings.interfacePrefix));
+  }
+
+  async removeInterface(hostInterface: string): Promise<void> {
+    if (!isOurInterface(hostInterface, this.#options.settings.interfacePrefix)) {
+      throw new FelixError('INVALID', `interface ${hostInterface} is not one of ours`);
+    }
+    const { loop, wiring } = this.#needRunning();
+    await wiring.inOrder(hostInterface, async () => {
+      this.#tables.released.add(hostInterface);
+      const workload = this.#tables.removeWorkload(hostInterface);
+      // Routes first, then the link they are on; where that fails, the kernel takes them along with the link.
+      if (workload !== undefined) await loop.applied(workload.addresses.map(hostPrefix)).catch(() => undefined);
+      await wiring.unwire(hostInterface);
+      loop.forgetDevice(hostInterface);
+      this.#tables.released.delete(hostInterface);
+    });
+  }
+
+  async check(workload: Workload): Promise<readonly string[]> {
+    checkWorkload(workload, this.#options.settings.interfacePrefix);
+    const { wiring } = this.#needRunning();
+    return wiring.inOrder(workload.hostInterface, () => wiring.check(workload));
+  }
+
+  async interfaces(): Promise<readonly string[]> {
+    return this.#needRunning().wiring.interfaces(this.#options.settings.interfacePrefix);
+  }
+
+  programmedBlocks(): readonly Prefix[] {
+    return this.#programmed;
+  }
+
+  onProgrammed(listener: (blocks: readonly Prefix[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  hasOwnState(): boolean {
+    return this.#ownState;
+  }
+
+  async settled(): Promise<void> {
+    await this.#running?.loop.settled();
+  }
+
+  status(): FelixStatus {
+    const running = this.#running;
+    const loop = running?.loop;
+    return {
+      inSync: { ...this.#tables.inSync },
+      desired: loop?.desired.size ?? 0,
+      actual: loop?.actual.size ?? 0,
+      workloads: this.#tables.workloads.size,
+      unresolved: faults(loop?.unresolved),
+      conflicts: faults(loop?.conflicts),
+      drift: loop?.drift.status ?? { added: 0, changed: 0, removed: 0, nat: 0, sysctls: 0 },
+      counters: {
+        ...(loop?.counters ?? { commands: 0, readBacks: 0, failures: 0 }),
+        respawns: (running?.batch.respawns ?? 0) + (running?.shell.respawns ?? 0) + (running?.monitor.respawns ?? 0),
+      },
+      lastRepair: loop?.drift.lastRepair,
+      nat: { available: running !== undefined && running.natReason === undefined, reason: running?.natReason },
+      lastError: loop?.lastError,
+    };
+  }
+
+  #needRunning(): Running {
+    if (this.#running === undefined) throw new FelixError('STOPPED', 'felix is not running');
+    return this.#running;
+  }
+
+  /** The pod's own, the setting, or the MTU of the interface with the node's first address. */
+  #mtuOf(workload: Workload): number {
+    const fixed = workload.mtu ?? this.#options.settings.mtu;
+    if (fixed !== undefined) return fixed;
+    const links = this.#running?.loop.kernel.links ?? [];
+    for (const ip of this.#tables.node) {
+      const link = links.find(
+        (candidate) => !candidate.loopback && candidate.addresses.some((address) => address.ip === ip),
+      );
+      if (link !== undefined) return link.mtu;
+    }
+    return DEFAULT_MTU;
+  }
+
+  #applied(): void {
+    const loop = this.#running?.loop;
+    if (loop === undefined) return;
+    const programmed = [...this.#tables.blocks.keys()].filter((block) => loop.actual.get(block)?.type === 'blackhole');
+    if (programmed.join() === this.#programmed.join()) return;
+    this.#programmed = programmed;
+    for (const listener of this.#listeners) listener(programmed);
+  }
+}
+
+function faults(map: ReadonlyMap<Prefix, string> | undefined): FelixStatus['unresolved'] {
+  return [...(map ?? [])].map(([prefix, reason]) => ({ prefix, reason }));
+}

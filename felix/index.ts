@@ -1,6 +1,7 @@
 /** Felix: what this node's kernel should hold, and getting there. The only door of this folder. */
 export { createFelix } from './felix.ts';
-export type { Felix, FelixLog, FelixOptions, FelixSettings } from './felix.ts';
+export type { Felix } from './felix.ts';
+export type { FelixLog, FelixOptions, FelixSettings } from './options.ts';
 export type { FelixStatus, Repair, RouteFault } from './status.ts';
 export { FelixError } from './errors.ts';
 export type { FelixErrorCode } from './errors.ts';

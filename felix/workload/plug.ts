@@ -1,0 +1,138 @@
+/**
+ * The plan that wires one pod: named steps, each harmless when already done, so that a plan cut short anywhere is
+ * repaired by running it again. Pure. Both ends know each other's MAC for good (permanent neighbour entries), so no ARP
+ * and no NDP is spoken on the link and proxy ARP is not needed: it is silent on a node without a default route anyway.
+ *
+ *     pod netns                                   node netns
+ *     eth0  10.64.0.5/32  fd64::5/128  ── veth ── mxHASH  ee:ee:ee:ee:ee:ee  fe80::ecee:eeff:feee:eeee
+ *     default via 169.254.1.1 (link)              10.64.0.5/32 dev mxHASH (the routes driver's work)
+ */
+import { familyOf, type Ip, parseIp } from '#net';
+import { FelixError } from '../errors.ts';
+import type { Workload } from '../inputs.ts';
+import { deleteAddressLine, replaceAddressLine } from '../iproute2/addr.ts';
+import { addVethLine, deleteLinkLine, linkMtuLine, linkUpLine, noGeneratedAddressLine } from '../iproute2/link.ts';
+import { replaceNeighbourLine } from '../iproute2/neigh.ts';
+import { deviceName } from '../iproute2/route.ts';
+import { GATEWAY_4, GATEWAY_6, HOST_MAC } from '../ownership.ts';
+import { podMac } from './name.ts';
+
+/** Where a step happens. */
+export type Side = 'host' | 'pod';
+
+export type Step = { readonly name: string; readonly side: Side } & (
+  | { readonly kind: 'ip'; readonly line: string }
+  /** Written only where the file exists: a kernel without IPv6 has none of the IPv6 ones. */
+  | { readonly kind: 'sysctl'; readonly path: string; readonly value: string }
+);
+
+/** What to start from: nothing, or a veth pair that is already ours (a repeated ADD, or one that was cut short). */
+export type Start =
+  | { readonly from: 'nothing' }
+  | { readonly from: 'stale' /** a host end whose other end is not in this pod */ }
+  | { readonly from: 'pair'; readonly podAddresses: readonly { readonly ip: Ip; readonly length: number }[] };
+
+/** The steps from `start` to a wired pod. Addresses and names were checked by `checkWorkload`. */
+export function planPlug(workload: Workload, mtu: number, start: Start): readonly Step[] {
+  const families = { ipv4: hasFamily(workload, 4), ipv6: hasFamily(workload, 6) };
+  return [...createSteps(workload, mtu, start), ...hostSteps(workload), ...podSteps(workload, families, start)];
+}
+
+function createSteps(workload: Workload, mtu: number, start: Start): readonly Step[] {
+  const { hostInterface: host, ifname, netns } = workload;
+  if (start.from === 'pair') {
+    return [ip('host', 'host mtu', linkMtuLine(host, mtu)), ip('pod', 'pod mtu', linkMtuLine(ifname, mtu))];
+  }
+  const add = addVethLine({ host, hostMac: HOST_MAC, peer: ifname, peerMac: podMac(host), mtu, netns });
+  const create = ip('host', 'veth pair', add);
+  return start.from === 'stale' ? [ip('host', 'stale veth', deleteLinkLine(host)), create] : [create];
+}
+
+function hostSteps({ hostInterface: host, addresses }: Workload): readonly Step[] {
+  const mac = podMac(host);
+  return [
+    ip('host', 'no generated address', noGeneratedAddressLine(host)),
+    ip('host', 'host up', linkUpLine(host)),
+    ...(addresses.some((address) => familyOf(address) === 6)
+      ? [ip('host', 'host link-local address', replaceAddressLine(parseIp(GATEWAY_6), 64, host))]
+      : []),
+    ...addresses.map((address) => ip('host', `neighbour ${address}`, replaceNeighbourLine(address, mac, host))),
+    // Strict reverse path: a pod sends with its own addresses or not at all (RFC 3704 §2.2).
+    sysctl('host', `net/ipv4/conf/${host}/rp_filter`, '1'),
+    sysctl('host', `net/ipv6/conf/${host}/accept_ra`, '0'),
+  ];
+}
+
+function podSteps(workload: Workload, families: { ipv4: boolean; ipv6: boolean }, start: Start): readonly Step[] {
+  const { ifname, addresses } = workload;
+  const extra = start.from === 'pair' ? start.podAddresses.filter(({ ip }) => !addresses.includes(ip)) : [];
+  const route = (name: string, line: string) => ip('pod', name, `route replace ${line} dev ${deviceName(ifname)}`);
+  return [
+    ...(families.ipv6
+      ? [
+          sysctl('pod', `net/ipv6/conf/${ifname}/disable_ipv6`, '0'),
+          sysctl('pod', `net/ipv6/conf/${ifname}/accept_ra`, '0'),
+          sysctl('pod', `net/ipv6/conf/${ifname}/accept_dad`, '0'),
+        ]
+      : []),
+    ip('pod', 'pod loopback up', linkUpLine('lo')),
+    ip('pod', 'pod up', linkUpLine(ifname)),
+    ...extra.map(({ ip: old, length }) => ip('pod', `old address ${old}`, deleteAddressLine(old, length, ifname))),
+    ...addresses.map((address) => {
+      const length = familyOf(address) === 4 ? 32 : 128;
+      return ip('pod', `address ${address}`, replaceAddressLine(address, length, ifname));
+    }),
+    ...(families.ipv4
+      ? [
+          ip('pod', 'IPv4 gateway neighbour', replaceNeighbourLine(parseIp(GATEWAY_4), HOST_MAC, ifname)),
+          ip('pod', 'IPv4 gateway route', `route replace ${GATEWAY_4}/32 dev ${deviceName(ifname)} scope link`),
+          route('IPv4 default route', `default via ${GATEWAY_4}`),
+        ]
+      : []),
+    ...(families.ipv6
+      ? [
+          ip('pod', 'IPv6 gateway neighbour', replaceNeighbourLine(parseIp(GATEWAY_6), HOST_MAC, ifname)),
+          route('IPv6 default route', `default via ${GATEWAY_6}`),
+        ]
+      : []),
+  ];
+}
+
+function ip(side: Side, name: string, line: string): Step {
+  return { name, side, kind: 'ip', line };
+}
+
+function sysctl(side: Side, path: string, value: string): Step {
+  return { name: `sysctl ${path}`, side, kind: 'sysctl', path, value };
+}
+
+function hasFamily(workload: Workload, family: 4 | 6): boolean {
+  return workload.addresses.some((address) => familyOf(address) === family);
+}
+
+/** Refuses, before anything is done, what no step could carry · throws FelixError INVALID. */
+export function checkWorkload(workload: Workload, prefix: string): void {
+  const wrong = (field: string, value: string, expected: string) => {
+    throw new FelixError(
+      'INVALID',
+      `workload ${workload.hostInterface}: ${field} ${JSON.stringify(value)}: expected ${expected}`,
+    );
+  };
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/.test(workload.ifname)) wrong('ifname', workload.ifname, 'an interface name');
+  if (!isOurInterface(workload.hostInterface, prefix)) {
+    wrong('hostInterface', workload.hostInterface, `${prefix} and 11 hexadecimal digits`);
+  }
+  if (!/^\/[A-Za-z0-9_./:@+-]+$/.test(workload.netns)) wrong('netns', workload.netns, 'an absolute path');
+  if (workload.addresses.length === 0) wrong('addresses', '', 'at least one address');
+  const { mtu } = workload;
+  if (mtu !== undefined && !(Number.isInteger(mtu) && mtu >= 576 && mtu <= 65_535)) {
+    wrong('mtu', String(mtu), 'an integer from 576 to 65535');
+  }
+}
+
+/** Whether a name is one `hostInterfaceName` could have given. */
+export function isOurInterface(name: string, prefix: string): boolean {
+  return (
+    name.length === prefix.length + 11 && name.startsWith(prefix) && /^[0-9a-f]{11}$/.test(name.slice(prefix.length))
+  );
+}
