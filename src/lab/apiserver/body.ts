@@ -1,0 +1,123 @@
+/**
+ * From the bytes of a request to JSON, with the refusals of a real server: 400 for what is no JSON or no object of the
+ * kind, and the duplicate field names that fieldValidation reports (JSON.parse swallows them). Pure.
+ */
+import { parse as parseYaml } from 'yaml';
+import { isJsonObject, type Json, type JsonObject } from './objects.ts';
+import { badRequest } from './status-objects.ts';
+
+export interface DecodedBody {
+  readonly raw: JsonObject;
+  /** Paths of members that occur twice, e.g. `spec.blockSize`. */
+  readonly duplicates: readonly string[];
+}
+
+/** Parses an object body in JSON or YAML; throws 400 naming the kind it should be. */
+export function decodeObjectBody(text: string, media: 'json' | 'yaml', kind: string): DecodedBody {
+  const refuse = (why: string): never => {
+    throw badRequest(`the object provided is unrecognized (must be of type ${kind}): ${why} (${summary(text)})`);
+  };
+  let value: unknown;
+  try {
+    value = media === 'yaml' ? parseYaml(text) : JSON.parse(text);
+  } catch (cause) {
+    return refuse(`couldn't get version/kind; json parse error: ${jsonProblem(cause)}`);
+  }
+  if (!isJsonObject(value)) {
+    const goType =
+      'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
+    const problem = `json: cannot unmarshal ${goTypeName(value)} into Go value of type ${goType}`;
+    return refuse(`couldn't get version/kind; json parse error: ${problem}`);
+  }
+  if (typeof value['kind'] !== 'string' || value['kind'] === '') return refuse(`Object 'Kind' is missing in '${text}'`);
+  if (typeof value['apiVersion'] !== 'string' || value['apiVersion'] === '') {
+    return refuse(`Object 'apiVersion' is missing in '${text}'`);
+  }
+  return { raw: value, duplicates: media === 'json' ? findDuplicateKeys(text) : [] };
+}
+
+/** Parses the JSON of a patch or of DeleteOptions; `what` begins the refusal. */
+export function decodeJson(text: string, what: string): Json {
+  try {
+    const value: Json = JSON.parse(text);
+    return value;
+  } catch (cause) {
+    throw badRequest(`${what}: ${jsonProblem(cause)}`);
+  }
+}
+
+/** The words of Go's encoding/json for a few common faults. */
+function jsonProblem(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  if (/end of JSON|Unterminated/i.test(message)) return 'unexpected end of JSON input';
+  const token = /Unexpected token '?(.)'?/u.exec(message)?.[1];
+  return token === undefined ? message : `invalid character '${token}' looking for beginning of value`;
+}
+
+function goTypeName(value: unknown): string {
+  if (Array.isArray(value)) return 'array';
+  return value === null ? 'null' : typeof value === 'boolean' ? 'bool' : typeof value;
+}
+
+/** What a real server quotes of a body it cannot read: 30 bytes, hexadecimal when it is no object. */
+function summary(text: string): string {
+  if (text === '') return '<empty>';
+  const shown = text.startsWith('{') ? text : Buffer.from(text).toString('hex');
+  return shown.length > 30 ? `${shown.slice(0, 30)} ...` : shown;
+}
+
+/** Paths of object members that occur more than once; `text` is known to be valid JSON. */
+export function findDuplicateKeys(text: string): readonly string[] {
+  const found: string[] = [];
+  let position = 0;
+  const skipSpace = (): void => {
+    while (' \t\n\r'.includes(text[position] ?? '#')) position += 1;
+  };
+  const readString = (): string => {
+    const start = position;
+    position += 1;
+    while (text[position] !== '"') position += text[position] === '\\' ? 2 : 1;
+    position += 1;
+    const quoted = text.slice(start, position);
+    return quoted.includes('\\') ? String(JSON.parse(quoted)) : quoted.slice(1, -1);
+  };
+  const readObject = (path: string): void => {
+    const seen = new Set<string>();
+    position += 1;
+    skipSpace();
+    while (text[position] !== '}') {
+      const key = readString();
+      const inner = path === '' ? key : `${path}.${key}`;
+      if (seen.has(key)) found.push(inner);
+      seen.add(key);
+      skipSpace();
+      position += 1;
+      readValue(inner);
+      skipSpace();
+      if (text[position] === ',') position += 1;
+      skipSpace();
+    }
+    position += 1;
+  };
+  const readArray = (path: string): void => {
+    position += 1;
+    skipSpace();
+    for (let index = 0; text[position] !== ']'; index += 1) {
+      readValue(`${path}[${index}]`);
+      skipSpace();
+      if (text[position] === ',') position += 1;
+      skipSpace();
+    }
+    position += 1;
+  };
+  const readValue = (path: string): void => {
+    skipSpace();
+    const first = text[position];
+    if (first === '{') readObject(path);
+    else if (first === '[') readArray(path);
+    else if (first === '"') readString();
+    else while (position < text.length && !',]} \t\n\r'.includes(text[position] ?? '')) position += 1;
+  };
+  readValue('');
+  return found;
+}
