@@ -1,7 +1,16 @@
 export type { AffinityState, BlockAffinity } from './affinity.ts';
-export type { Block, BlockAttribute } from './block.ts';
-export { IpamError, isIpamError } from './errors.ts';
-export type { IpamErrorCode } from './errors.ts';
+export {
+  type Allocator,
+  type AllocatorOptions,
+  type Assignment,
+  type AssignOptions,
+  createAllocator,
+} from './allocator.ts';
+export type { AssignedAddress } from './assign.ts';
+export { type Block, type BlockAttribute, blockFaults } from './block.ts';
+export type { BlockView, HeldAddress } from './block-table.ts';
+export { DEFAULT_SETTINGS, type IpamLog, type IpamSettings } from './context.ts';
+export { IpamError, type IpamErrorCode, isIpamError } from './errors.ts';
 export { affinityName, blockName } from './names.ts';
-export type { Pool } from './pool.ts';
+export { overlappingPools, type Pool, type PoolOverlap } from './pool.ts';
 export type { CallOptions, Collection, IpamStore, Revisioned } from './store.ts';

@@ -227,7 +227,9 @@ function assertOneWinner<T>(outcomes: readonly PromiseSettledResult<T>[]): T | u
   const winners = outcomes.filter((outcome) => outcome.status === 'fulfilled');
   assert.equal(winners.length, 1);
   for (const outcome of outcomes) {
-    assert.ok(outcome.status === 'fulfilled' || isIpamError(outcome.reason, 'CONFLICT'), String(outcome));
+    if (outcome.status === 'rejected') {
+      assert.ok(isIpamError(outcome.reason, 'CONFLICT'), `expected CONFLICT, got ${String(outcome.reason)}`);
+    }
   }
   return winners[0]?.value;
 }

@@ -1,0 +1,42 @@
+// What the moving parts of IPAM share: the store, the world handed in (clock, chance, sleep, log) and the settings.
+
+import type { Pool } from './pool.ts';
+import type { IpamStore } from './store.ts';
+
+export interface IpamLog {
+  debug(message: string, fields: Readonly<Record<string, unknown>>): void;
+  info(message: string, fields: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+/** What IPAMConfiguration says; read anew for every decision. */
+export interface IpamSettings {
+  /** Never use an address of a block that belongs to another node. */
+  readonly strictAffinity: boolean;
+  /** Blocks of one family this node may own. */
+  readonly maxBlocksPerNode: number;
+  /** How long a released address rests before it is handed out again. */
+  readonly cooldownSeconds: number;
+  /** ensureBlocks claims a block when fewer addresses than this are free; at most a quarter of a block is kept free. */
+  readonly spareAddresses: number;
+}
+
+/** Calico's defaults: borrowing allowed, 20 blocks a node, no cool-down. */
+export const DEFAULT_SETTINGS: IpamSettings = {
+  strictAffinity: false,
+  maxBlocksPerNode: 20,
+  cooldownSeconds: 0,
+  spareAddresses: 8,
+};
+
+export interface IpamContext {
+  readonly node: string;
+  readonly store: IpamStore;
+  readonly pools: () => readonly Pool[];
+  readonly settings: () => IpamSettings;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly sleep: (delayMs: number, signal: AbortSignal) => Promise<void>;
+  readonly log: IpamLog;
+}
