@@ -25,6 +25,11 @@ export interface ScannedBits extends Bits {
 const COLON = 58;
 const DOT = 46;
 
+/** Flags of readGroups and readGroup. */
+const DOTTED = 0x100;
+const NOT_PLAIN = 0x200;
+const GROUP_NOT_PLAIN = 0x10000;
+
 /** Scratch of the IPv6 scanner and formatter: filled and read within one synchronous call, never seen outside. */
 const groups = new Uint16Array(8);
 
@@ -79,56 +84,71 @@ export function scanV4(text: string, start: number, end: number): number {
 }
 
 function scanV6(text: string, start: number, end: number): ScannedBits | undefined {
-  let count = 0;
-  let gap = -1;
-  let dotted = false;
-  let plain = true;
-  let seen = 0;
-  let i = start;
-  if (text.charCodeAt(i) === COLON) {
-    if (end - i < 2 || text.charCodeAt(i + 1) !== COLON) return undefined;
-    gap = 0;
-    i += 2;
-  }
-  while (i < end) {
-    if (count === 8) return undefined;
-    const first = i;
-    let group = 0;
-    let code = 0;
-    for (; i < end; i++) {
-      code = text.charCodeAt(i);
-      const digit = HEX_DIGIT[code] ?? NOT_HEX;
-      if (digit === NOT_HEX) break;
-      group = (group << 4) | (digit & 15);
-      seen |= digit;
-    }
-    if (i < end && code === DOT) {
-      const tail = count > 6 ? -1 : scanV4(text, first, end);
-      if (tail < 0) return undefined;
-      groups[count++] = tail >>> 16;
-      groups[count++] = tail & 0xffff;
-      dotted = true;
-      break;
-    }
-    const digits = i - first;
-    if (digits < 1 || digits > 4) return undefined;
-    if (digits > 1 && group >>> ((digits - 1) * 4) === 0) plain = false;
-    groups[count++] = group;
-    if (i === end) break;
-    if (code !== COLON || ++i === end) return undefined;
-    if (text.charCodeAt(i) === COLON) {
-      if (gap >= 0) return undefined;
-      gap = count;
-      i++;
-    }
-  }
+  const read = readGroups(text, start, end);
+  if (read < 0) return undefined;
+  const count = read & 15;
+  const gap = ((read >> 4) & 15) - 1;
+  const dotted = (read & DOTTED) !== 0;
   if (gap < 0 ? count !== 8 : count > 7) return undefined;
   if (gap >= 0) openGap(gap, count);
   // ::ffff:1.2.3.4 means IPv4 to some readers and IPv6 to others, so it is refused; see explain.ts.
   if (dotted && groups[5] === 0xffff && firstGroup() === 5) return undefined;
   const run = longestRun();
   const shortest = gap < 0 ? run === 0 : run === ((gap << 4) | (8 - count));
-  return scannedV6(plain && !dotted && shortest && (seen & UPPER_CASE) === 0);
+  return scannedV6(shortest && (read & (DOTTED | NOT_PLAIN)) === 0);
+}
+
+/** Fills `groups` with the groups as written: -1, or their count, the place of `::` + 1 shifted by 4, and flags. */
+function readGroups(text: string, start: number, end: number): number {
+  let count = 0;
+  let gap = 0;
+  let flags = 0;
+  let i = start;
+  if (text.charCodeAt(i) === COLON) {
+    if (end - i < 2 || text.charCodeAt(i + 1) !== COLON) return -1;
+    gap = 1;
+    i += 2;
+  }
+  while (i < end) {
+    if (count === 8) return -1;
+    const read = readGroup(text, i, end);
+    const next = i + (read >>> 20);
+    if (next < end && text.charCodeAt(next) === DOT) {
+      const tail = count > 6 ? -1 : scanV4(text, i, end);
+      if (tail < 0) return -1;
+      groups[count++] = tail >>> 16;
+      groups[count++] = tail & 0xffff;
+      return count | (gap << 4) | flags | DOTTED;
+    }
+    if (next === i || next - i > 4) return -1;
+    groups[count++] = read & 0xffff;
+    flags |= (read & GROUP_NOT_PLAIN) === 0 ? 0 : NOT_PLAIN;
+    if (next === end) break;
+    i = next + 1;
+    if (text.charCodeAt(next) !== COLON || i === end) return -1;
+    if (text.charCodeAt(i) === COLON) {
+      if (gap > 0) return -1;
+      gap = count + 1;
+      i++;
+    }
+  }
+  return count | (gap << 4) | flags;
+}
+
+/** One group: its value, GROUP_NOT_PLAIN if RFC 5952 writes it otherwise, and its digits (5 = too many) shifted by 20. */
+function readGroup(text: string, start: number, end: number): number {
+  let group = 0;
+  let seen = 0;
+  let digits = 0;
+  for (; digits < 5 && start + digits < end; digits++) {
+    const digit = HEX_DIGIT[text.charCodeAt(start + digits)] ?? NOT_HEX;
+    if (digit === NOT_HEX) break;
+    group = (group << 4) | (digit & 15);
+    seen |= digit;
+  }
+  const padded = digits > 1 && group >>> ((digits - 1) * 4) === 0;
+  const plain = !padded && (seen & UPPER_CASE) === 0;
+  return (digits << 20) | (plain ? 0 : GROUP_NOT_PLAIN) | (group & 0xffff);
 }
 
 /** The index of the first group that is not zero, or 8. */
