@@ -3,6 +3,7 @@
  * the loop work, plug and unplug build pods and wait for the loop. Invariant: `stop()` changes nothing in the kernel.
  */
 import { hostPrefix, type Prefix } from '#net';
+import { ownSysctls } from './driver/sysctls.ts';
 import { FelixError } from './errors.ts';
 import { Hints } from './hints.ts';
 import type { LearnedBatch, LearnedRoute, NodeInput, PoolInput, Workload, WorkloadKey } from './inputs.ts';
@@ -103,7 +104,17 @@ class NodeFelix implements Felix {
     if (natReason !== undefined) log.error({ reason: natReason }, 'source NAT is not available');
     const batch = createBatch(startChild);
     const natAvailable = natReason === undefined;
-    const loop = new Loop({ settings, tables: this.#tables, batch, shell, natAvailable, log, timers, random });
+    const loop = new Loop({
+      settings,
+      tables: this.#tables,
+      batch,
+      shell,
+      sysctls: ownSysctls,
+      natAvailable,
+      log,
+      timers,
+      random,
+    });
     const hints = new Hints({ settings, tables: this.#tables, loop, batch, log });
     const onHint = (hint: Hint) => hints.take(hint);
     const monitor = createMonitor({ startChild, timers, restartMs: MONITOR_RESTART_MS, onHint });

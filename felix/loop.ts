@@ -12,7 +12,7 @@ import { allPrefixes, type RouteInputs, type Wanted, wantedRoute } from './calc/
 import { isWanted, readTable, writeTable } from './driver/nftables.ts';
 import { type KernelState, readKernel } from './driver/read.ts';
 import { applyRoutes, planRoutes, type RouteStep } from './driver/routes.ts';
-import { applySysctls, nodeSysctls } from './driver/sysctls.ts';
+import { applySysctls, nodeSysctls, type SysctlFiles } from './driver/sysctls.ts';
 import { FelixError } from './errors.ts';
 import type { Batch } from './iproute2/batch.ts';
 import { type Route, sameRoute } from './iproute2/route.ts';
@@ -27,6 +27,7 @@ export interface LoopOptions {
   readonly tables: Tables;
   readonly batch: Batch;
   readonly shell: Shell;
+  readonly sysctls: SysctlFiles;
   readonly natAvailable: boolean;
   readonly log: FelixLog;
   readonly timers: Timers;
@@ -233,7 +234,7 @@ export class Loop {
   async #applySysctls(): Promise<void> {
     const { node } = this.#options.tables;
     const families = { ipv4: node.some((ip) => familyOf(ip) === 4), ipv6: node.some((ip) => familyOf(ip) === 6) };
-    const changed = await applySysctls(nodeSysctls(families, this.kernel.underlay.routes));
+    const changed = await applySysctls(this.#options.sysctls, nodeSysctls(families, this.kernel.underlay.routes));
     for (const sysctl of changed) {
       this.#options.log.info({ sysctl: sysctl.path, value: sysctl.value }, 'sysctl set');
       if (this.#sysctlsSet) this.#bookRepair('sysctls', `sysctl ${sysctl.path}`);
@@ -266,7 +267,7 @@ export class Loop {
     const repair = this.drift.settle(this.#options.timers.now(), (prefix) => this.#isRight(prefix));
     if (repair !== undefined) this.#options.log.info({ what: repair.what, tookMs: repair.tookMs }, 'kernel repaired');
     for (const { prefixes, resolve, reject } of waiters) {
-      const wrong = prefixes.find((prefix) => !this.#isRight(prefix));
+      const wrong = prefixes.find((prefix) => !this.#isRight(prefix) || this.unresolved.has(prefix));
       if (wrong === undefined) resolve();
       else {
         const reason = refused.get(wrong) ?? this.conflicts.get(wrong) ?? this.unresolved.get(wrong) ?? 'unknown';

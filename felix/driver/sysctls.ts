@@ -29,13 +29,24 @@ export function nodeSysctls(
   ];
 }
 
+/** The files below /proc/sys of one namespace. */
+export interface SysctlFiles {
+  read(path: string): Promise<string>;
+  write(path: string, value: string): Promise<void>;
+}
+
+/** Those of the namespace this process lives in. */
+export const ownSysctls: SysctlFiles = {
+  read: async (path) => (await readFile(`/proc/sys/${path}`, 'utf8')).trim(),
+  write: (path, value) => writeFile(`/proc/sys/${path}`, value),
+};
+
 /** Reads, and writes what differs; resolves with what was changed · throws the file's error, naming it. */
-export async function applySysctls(sysctls: readonly Sysctl[]): Promise<readonly Sysctl[]> {
+export async function applySysctls(files: SysctlFiles, wanted: readonly Sysctl[]): Promise<readonly Sysctl[]> {
   const changed: Sysctl[] = [];
-  for (const sysctl of sysctls) {
-    const file = `/proc/sys/${sysctl.path}`;
-    if ((await readFile(file, 'utf8')).trim() === sysctl.value) continue;
-    await writeFile(file, sysctl.value);
+  for (const sysctl of wanted) {
+    if ((await files.read(sysctl.path)) === sysctl.value) continue;
+    await files.write(sysctl.path, sysctl.value);
     changed.push(sysctl);
   }
   return changed;
