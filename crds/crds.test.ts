@@ -196,6 +196,11 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       broken: ['spec.nodeSelector'],
     },
     {
+      name: 'namespaceSelector, which is refused by name',
+      spec: { ...pool, cidr: '10.64.0.0/16', namespaceSelector: 'all()' },
+      broken: ['spec.namespaceSelector'],
+    },
+    {
       name: 'the same cidr on update',
       spec: { ...pool, cidr: '10.64.0.0/16', blockSize: 26, disabled: true },
       old: { ...pool, cidr: '10.64.0.0/16' },

@@ -1,0 +1,72 @@
+/**
+ * IPPool (crds/ippools.yaml): a range of addresses that pods get theirs from. blockSize unset means 26 for IPv4, 122 for IPv6.
+ */
+import { type Family, type Prefix, prefixFamily, prefixLength } from '#net';
+import { type Fields, parseFields } from '../fields.ts';
+import type { ParseResult } from '../informer-table.ts';
+import type { KubeObject } from '../objects.ts';
+import { unusableRange } from './address.ts';
+
+export interface IPPool {
+  readonly name: string;
+  readonly cidr: Prefix;
+  /** Prefix length of one block. */
+  readonly blockSize: number;
+  readonly disabled: boolean;
+  readonly natOutgoing: boolean;
+  readonly disableBGPExport: boolean;
+  /** Checked by #selector, kept as written. */
+  readonly nodeSelector: string;
+  /** Serves pods that did not ask for it by name: assignmentMode Automatic, and Workload among its uses. */
+  readonly automatic: boolean;
+  /** The object is being deleted: no new addresses, those handed out live on. */
+  readonly terminating: boolean;
+}
+
+const BLOCK_SIZES: Readonly<Record<Family, { readonly min: number; readonly max: number; readonly fallback: number }>> =
+  {
+    4: { min: 20, max: 32, fallback: 26 },
+    6: { min: 116, max: 128, fallback: 122 },
+  };
+const USES = ['Workload', 'Tunnel'];
+
+export function parseIPPool(object: KubeObject): ParseResult<IPPool> {
+  return parseFields(object, readIPPool);
+}
+
+function readIPPool(object: Fields): IPPool {
+  const spec = object.fields('spec');
+  spec.word('ipipMode', ['Never'], 'Never');
+  spec.word('vxlanMode', ['Never'], 'Never');
+  spec.refuse('namespaceSelector');
+  const cidr = spec.prefix('cidr');
+  const fault = unusableRange(cidr);
+  if (fault !== undefined) return spec.fail('cidr', fault);
+  return {
+    name: object.fields('metadata').requiredText('name'),
+    cidr,
+    blockSize: readBlockSize(spec, cidr),
+    disabled: spec.flag('disabled', false),
+    natOutgoing: spec.flag('natOutgoing', false),
+    disableBGPExport: spec.flag('disableBGPExport', false),
+    nodeSelector: spec.selector('nodeSelector') ?? 'all()',
+    automatic: isAutomatic(spec),
+    terminating: object.fields('metadata').text('deletionTimestamp') !== undefined,
+  };
+}
+
+function readBlockSize(spec: Fields, cidr: Prefix): number {
+  const { min, max, fallback } = BLOCK_SIZES[prefixFamily(cidr)];
+  const blockSize = spec.integer('blockSize', { min, max }) ?? fallback;
+  if (prefixLength(cidr) <= blockSize) return blockSize;
+  return spec.fail('blockSize', `${blockSize} is shorter than the prefix of cidr ${cidr}, so the pool holds no block`);
+}
+
+function isAutomatic(spec: Fields): boolean {
+  const uses = spec.list('allowedUses');
+  for (const use of uses) {
+    if (typeof use !== 'string' || !USES.includes(use)) spec.fail('allowedUses', `must be of ${USES.join(', ')}`);
+  }
+  const mode = spec.word('assignmentMode', ['Automatic', 'Manual'], 'Automatic');
+  return mode === 'Automatic' && (uses.length === 0 || uses.includes('Workload'));
+}
