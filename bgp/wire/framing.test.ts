@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Framer } from './framing.ts';
 import { formatHex } from './hex.ts';
 import { messageOf, outcome } from './testing.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ipFromBytes, parseIp } from '#net';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { Capability } from './capability.ts';
 import { formatHex, parseHex } from './hex.ts';
 import { decodeMessage } from './message.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { mergeAs4Path } from './as4-path.ts';
 import { countAses } from './as-path.ts';
 import type { AsSegment } from './attributes.ts';
