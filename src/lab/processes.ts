@@ -1,7 +1,7 @@
 // What the lab asks of its supervisor: start it, say what should run, find the pid of a process, stop everything.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, readFileSync } from 'node:fs';
+import { existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -45,8 +45,10 @@ export async function startSupervisor(lab: string): Promise<number> {
   });
   await once(child, 'spawn');
   child.unref();
-  if (child.pid === undefined) throw new LabTimeoutError('the supervisor did not start');
-  return child.pid;
+  const { pid } = child;
+  if (pid === undefined) throw new LabTimeoutError('the supervisor did not start');
+  await waitFor('the supervisor', () => (existsSync(labPaths(lab).running) ? true : undefined), 10_000, 10);
+  return pid;
 }
 
 /** True while `pid` is this lab's supervisor (a pid alone may have been given to a stranger since). */

@@ -98,14 +98,14 @@ async function stopAll(): Promise<void> {
   process.exit(0);
 }
 
-let queue: Promise<void> = reconcile();
+// Handlers first: running.json, which reconcile writes, tells `lab up` that a SIGHUP is safe to send.
+let queue: Promise<void> = Promise.resolve();
 process.on('SIGHUP', () => {
   queue = queue.then(reconcile);
 });
 process.on('SIGTERM', () => {
   queue = queue.then(stopAll);
 });
+queue = queue.then(reconcile);
 // Holds the process up while nothing runs yet.
-process.stdin.resume();
-setTimeout(() => undefined, 2 ** 31 - 1);
-await queue;
+setInterval(() => undefined, 2 ** 30);
