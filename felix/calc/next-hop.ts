@@ -15,7 +15,7 @@ export interface Underlay {
 }
 
 export type Resolution =
-  | { readonly hops: readonly NextHop[] }
+  | { readonly hops: readonly NextHop[] /** The link has no carrier. */; readonly dead: boolean }
   /** Why a packet cannot be sent there. */
   | { readonly reason: string };
 
@@ -47,17 +47,23 @@ export class NextHopResolver {
     return answer;
   }
 
-  /** All next hops of an equal-cost route: the usable ones, or why none is. */
+  /**
+   * All next hops of an equal-cost route: the usable ones, or why none is. One whose link has no carrier is used only
+   * where there is no other: a flapping single uplink then changes no route.
+   */
   resolveAll(nextHops: readonly Ip[]): Resolution {
-    const hops = new Map<string, NextHop>();
-    const reasons: string[] = [];
-    for (const nextHop of nextHops) {
-      const answer = this.resolve(nextHop);
-      if ('reason' in answer) reasons.push(answer.reason);
-      else for (const hop of answer.hops) hops.set(`${hop.gateway ?? ''}%${hop.device}`, hop);
+    const answers = nextHops.map((nextHop) => this.resolve(nextHop));
+    const usable = answers.flatMap((answer) => ('hops' in answer ? [answer] : []));
+    if (usable.length === 0) {
+      const reasons = answers.flatMap((answer) => ('reason' in answer ? [answer.reason] : []));
+      return { reason: reasons.length === 0 ? 'it has no next hop' : reasons.join('; ') };
     }
-    if (hops.size > 0) return { hops: [...hops.values()] };
-    return { reason: reasons.length === 0 ? 'it has no next hop' : reasons.join('; ') };
+    const live = usable.filter((answer) => !answer.dead);
+    const hops = new Map<string, NextHop>();
+    for (const answer of live.length > 0 ? live : usable) {
+      for (const hop of answer.hops) hops.set(`${hop.gateway ?? ''}%${hop.device}`, hop);
+    }
+    return { hops: [...hops.values()], dead: live.length === 0 };
   }
 
   #lookUp(nextHop: Ip): Resolution {
@@ -66,8 +72,7 @@ export class NextHopResolver {
     if (found === undefined) return { reason: `no route to next hop ${nextHop}` };
     const { prefix, value: route } = found;
     if (route.type !== 'unicast') return { reason: `next hop ${nextHop} is behind ${route.type} route ${prefix}` };
-    if (route.dead) return { reason: `next hop ${nextHop} is behind ${prefix}, whose link is down` };
-    return { hops: route.nextHops.map((hop) => ({ ...hop, gateway: hop.gateway ?? nextHop })) };
+    return { hops: route.nextHops.map((hop) => ({ ...hop, gateway: hop.gateway ?? nextHop })), dead: route.dead };
   }
 }
 
