@@ -81,7 +81,7 @@ export function decodeAttributeList(bytes: Uint8Array, span: Span, context: Wire
       const kept = keepUnknown(item);
       if (kept !== undefined) unknown.push(kept);
     } else {
-      const error = decodeKnown(row, item, draft, context);
+      const error = decodeKnown(row, item, { draft, context });
       if (error !== undefined) errors.push(error);
       else if (row.class === AttributeClass.optionalTransitive && (item.flags & PARTIAL) !== 0) partial.push(row.code);
     }
@@ -160,8 +160,7 @@ function itemAt(bytes: Uint8Array, at: number, end: number): Item | undefined {
 function decodeKnown(
   row: AttributeRow,
   item: Item,
-  draft: AttributeDraft,
-  context: WireContext,
+  { draft, context }: { readonly draft: AttributeDraft; readonly context: WireContext },
 ): AttributeError | undefined {
   if ((item.flags & CLASS_BITS) !== row.class) return treat(flagsFault(row, item.flags), row, item);
   if (row.scope === 'internal' && context.peerType === 'ebgp') {
