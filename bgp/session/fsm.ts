@@ -11,7 +11,7 @@
  */
 import { CeaseSubcode, ErrorCode, FsmSubcode } from '../iana.ts';
 import type { Message } from '../wire/message.ts';
-import type { NotificationMessage } from '../wire/notification.ts';
+import { formatNotification, type NotificationMessage } from '../wire/notification.ts';
 import type { OpenMessage } from '../wire/open.ts';
 import type { RouteRefreshMessage } from '../wire/route-refresh.ts';
 import type { UpdateMessage } from '../wire/update.ts';
@@ -23,6 +23,7 @@ export type TimerName = 'connect-retry' | 'hold' | 'keepalive' | 'idle-hold' | '
 /** RFC 4271 §8.2.2: "a HoldTimer value of 4 minutes is suggested" until the OPEN is seen. */
 export const OPEN_HOLD_SEC = 240;
 const MAX_IDLE_HOLD_SEC = 60;
+const MIN_SEND_HOLD_SEC = 480;
 
 export interface SessionSettings {
   readonly passive: boolean;
@@ -54,6 +55,8 @@ export type SessionEvent =
   | { readonly type: 'keepalive-expired' } // 11
   | { readonly type: 'idle-hold-expired' } // 13
   | { readonly type: 'send-hold-expired' } // 29, RFC 9687
+  | { readonly type: 'send-blocked' } // the peer does not read: RFC 9687 §3 runs the timer only then
+  | { readonly type: 'send-drained' }
   | { readonly type: 'connected'; readonly local: LocalParameters } // 16, 17
   | { readonly type: 'connection-failed'; readonly reason: string } // 18
   | { readonly type: 'collision-lost' } // 23
@@ -154,6 +157,8 @@ function whileConnecting(session: Session, event: SessionEvent): Transition {
       return dial(session, session.state === 'connect' ? [{ kind: 'close' }] : [], 'connect retry timer expired');
     case 'connected':
       return sendOpen(session, event.local);
+    case 'send-drained':
+      return nothing(session);
     case 'connection-failed':
       return session.state === 'connect' ? retryLater(session, event.reason) : lost(session, event.reason);
     default:
@@ -164,10 +169,10 @@ function whileConnecting(session: Session, event: SessionEvent): Transition {
 /** Listen, and dial again after a pause that doubles from one second to connectRetrySec. */
 function retryLater(session: Session, why: string): Transition {
   const next = { ...session, dialFailures: session.dialFailures + 1 };
-  const close: Action = { kind: 'close' };
-  if (session.settings.passive) return go(next, 'active', [...stopAll(session), close], why);
+  const actions: Action[] = [...stopAll(session), { kind: 'close' }];
+  if (session.settings.passive) return go(next, 'active', actions, why);
   const sec = Math.min(session.settings.connectRetrySec, 2 ** Math.min(session.dialFailures, 10));
-  return go(next, 'active', [close, startTimer('connect-retry', sec, true)], why);
+  return go(next, 'active', [...actions, startTimer('connect-retry', sec, true)], why);
 }
 
 function sendOpen(session: Session, local: LocalParameters): Transition {
@@ -203,7 +208,7 @@ function inOpenConfirm(session: Session, event: SessionEvent): Transition {
   switch (event.type) {
     case 'keepalive':
       if (negotiated === undefined) return failed(session, undefined, 'KEEPALIVE before an OPEN');
-      return go(session, 'established', [...holdTimer(negotiated), { kind: 'established', negotiated }], 'established');
+      return establish(session, negotiated);
     case 'keepalive-expired':
       return sendKeepalive(session);
     case 'connection-failed':
@@ -211,6 +216,13 @@ function inOpenConfirm(session: Session, event: SessionEvent): Transition {
     default:
       return whileOpen(session, event, FsmSubcode.unexpectedInOpenConfirm);
   }
+}
+
+function establish(session: Session, negotiated: Negotiated): Transition {
+  // Without KEEPALIVEs there is no second one to prove that the session lasts.
+  const sessionFailures = negotiated.holdTimeSec === 0 ? 0 : session.sessionFailures;
+  const actions: Action[] = [...holdTimer(negotiated), { kind: 'established', negotiated }];
+  return go({ ...session, sessionFailures }, 'established', actions, 'established');
 }
 
 function inEstablished(session: Session, event: SessionEvent): Transition {
@@ -241,9 +253,13 @@ function whileOpen(session: Session, event: SessionEvent, subcode: number): Tran
       return failed(session, notification(ErrorCode.holdTimerExpired, 0), 'hold timer expired');
     case 'send-hold-expired':
       return failed(session, notification(ErrorCode.sendHoldTimerExpired, 0), 'send hold timer expired');
+    case 'send-blocked':
+      return session.timers.has('send-hold') ? nothing(session) : go(session, session.state, [sendHold(session)], '');
+    case 'send-drained':
+      return go(session, session.state, [{ kind: 'stop-timer', timer: 'send-hold' }], '');
     case 'collision-lost': {
       const cease = notification(ErrorCode.cease, CeaseSubcode.connectionCollisionResolution);
-      return stopped(session, cease, 'lost the connection collision');
+      return collided(session, cease);
     }
     case 'message-error':
       return refuse(session, event.error);
@@ -280,7 +296,7 @@ function failed(session: Session, sent: NotificationMessage | undefined, reason:
 }
 
 function notified(session: Session, received: NotificationMessage): Transition {
-  const reason = `peer sent NOTIFICATION ${received.code}/${received.subcode}`;
+  const reason = `peer sent ${formatNotification(received)}`;
   return release(session, {
     idle: 'error',
     send: undefined,
@@ -300,6 +316,12 @@ function lost(session: Session, reason: string): Transition {
 
 function stopped(session: Session, send: NotificationMessage | undefined, reason: string): Transition {
   return release(session, { idle: 'stopped', send, down: { cause: 'stopped', notification: send }, reason });
+}
+
+/** The peer lives on in the other connection, so its routes may stay as if this one had merely been lost. */
+function collided(session: Session, send: NotificationMessage): Transition {
+  const down: Down = { cause: 'connection-lost', notification: undefined };
+  return release(session, { idle: 'stopped', send, down, reason: 'lost the connection collision' });
 }
 
 interface Release {
@@ -347,6 +369,11 @@ function startTimer(timer: TimerName, sec: number, jitter = false): Action {
 function holdTimer(negotiated: Negotiated | undefined): readonly Action[] {
   const sec = negotiated?.holdTimeSec ?? 0;
   return sec === 0 ? [] : [startTimer('hold', sec)];
+}
+
+/** RFC 9687 §4: the greater of eight minutes and twice the hold time. */
+function sendHold(session: Session): Action {
+  return startTimer('send-hold', Math.max(MIN_SEND_HOLD_SEC, 2 * (session.negotiated?.holdTimeSec ?? 0)));
 }
 
 /** RFC 4271 §10: keepalive intervals are jittered so that peers do not fall into step. */

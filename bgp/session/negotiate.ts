@@ -133,7 +133,11 @@ function findFault(local: LocalParameters, open: OpenMessage, peerAs: number): R
   }
   if (open.holdTimeSec === 1 || open.holdTimeSec === 2) {
     const data = [0, open.holdTimeSec];
-    return refusal(OpenSubcode.unacceptableHoldTime, `hold time is ${open.holdTimeSec}, expected 0 or at least 3`, data);
+    return refusal(
+      OpenSubcode.unacceptableHoldTime,
+      `hold time is ${open.holdTimeSec}, expected 0 or at least 3`,
+      data,
+    );
   }
   return undefined;
 }

@@ -1,0 +1,39 @@
+/** A BGP-4 speaker that knows nothing of Kubernetes. This is what `#bgp` exports, nothing else. */
+
+export { SpeakerError, type SpeakerErrorCode } from './errors.ts';
+export {
+  ACCEPT_ALL,
+  evaluate as evaluatePolicy,
+  type PolicyRule,
+  type PolicyVerdict,
+  type PrefixRange,
+  REJECT_ALL,
+  type RoutePolicy,
+} from './policy/policy.ts';
+export type { State as SessionState } from './session/fsm.ts';
+export type {
+  Dial,
+  DialHandlers,
+  DialTarget,
+  ListenAddress,
+  Listener,
+  Transport,
+  Wire,
+  WireHandlers,
+} from './session/transport.ts';
+export { createSpeaker, type SpeakerOptions } from './speaker.ts';
+export type {
+  BestPathBatch,
+  BestPathChange,
+  LogFields,
+  OriginatedRoute,
+  PathView,
+  PeerChange,
+  PeerSpec,
+  PeerStatus,
+  RouteView,
+  RuleCount,
+  Speaker,
+  SpeakerConfig,
+  SpeakerLog,
+} from './speaker-types.ts';

@@ -1,0 +1,163 @@
+/**
+ * The public words of the speaker: what it is told, what it tells, and what it can be asked.
+ *
+ * All of it is plain data that survives a structured clone, because the speaker usually lives in a worker thread.
+ */
+import type { Family, Ip, Prefix } from '#net';
+import type { PolicyRule, RoutePolicy } from './policy/policy.ts';
+import type { State } from './session/fsm.ts';
+import type { ListenAddress } from './session/transport.ts';
+
+export interface SpeakerConfig {
+  readonly as: number;
+  readonly routerId: Ip;
+  readonly listen: readonly ListenAddress[];
+  readonly gracefulRestart: {
+    /** How long peers should keep our routes after we vanished, 0–4095 s. */
+    readonly restartTimeSec: number;
+    /** Our kernel routes survived: announce R and F bits · RFC 4724 §4.1. */
+    readonly restarting: boolean;
+    /** Longest wait for the peers' End-of-RIB before what we know counts as complete; default 60 s. */
+    readonly deferralSec?: number;
+  };
+  /** This node's own addresses: a received route with one of them as next hop is a loop. */
+  readonly addresses: readonly Ip[];
+}
+
+export interface PeerSpec {
+  /** Stable key; renaming a peer resets it. */
+  readonly name: string;
+  readonly address: Ip;
+  readonly port: number;
+  readonly as: number;
+  readonly localAddress?: Ip;
+  /** Our AS towards this peer, where it differs from SpeakerConfig.as. */
+  readonly localAs?: number;
+  /** Never dial, only accept. */
+  readonly passive: boolean;
+  /** 0 (no KEEPALIVEs), or at least 3. */
+  readonly holdTimeSec: number;
+  readonly keepaliveSec?: number;
+  /** Bound of a dial, and the longest pause between two. */
+  readonly connectRetrySec: number;
+  readonly families: readonly Family[];
+  /** Next hop to announce, per family; absent = the session's local address, and for iBGP the learned next hop. */
+  readonly nextHopSelf: Partial<Readonly<Record<Family, Ip>>>;
+  readonly gracefulRestart: boolean;
+  readonly import: RoutePolicy;
+  readonly export: RoutePolicy;
+  readonly description?: string;
+  readonly label: 'mesh' | 'configured';
+}
+
+export interface OriginatedRoute {
+  readonly prefix: Prefix;
+  readonly communities?: readonly number[];
+}
+
+export interface BestPathChange {
+  readonly prefix: Prefix;
+  /** Ascending; empty = no learned route any more. */
+  readonly nextHops: readonly Ip[];
+  readonly source: 'ibgp' | 'ebgp';
+}
+
+export interface BestPathBatch {
+  readonly changes: readonly BestPathChange[];
+  /** Everything the peers had to tell has been told: what is not known now may be removed from the kernel. */
+  readonly inSync: boolean;
+}
+
+/** How often a policy rule decided, since the peer was configured. */
+export interface RuleCount {
+  readonly rule: string;
+  readonly action: PolicyRule['action'];
+  readonly count: number;
+}
+
+export interface PeerStatus {
+  readonly name: string;
+  readonly address: Ip;
+  readonly as: number;
+  readonly label: PeerSpec['label'];
+  readonly description: string | undefined;
+  readonly state: State;
+  /** When the state was entered, milliseconds since 1970. */
+  readonly sinceMs: number;
+  /** The last transition in words. */
+  readonly reason: string;
+  readonly routerId: Ip | undefined;
+  readonly received: number;
+  readonly accepted: number;
+  /** Received before the session was lost and not refreshed since · RFC 4724. */
+  readonly stale: number;
+  readonly advertised: number;
+  /** How often an Established session ended. */
+  readonly flaps: number;
+  readonly importRules: readonly RuleCount[];
+  readonly negotiated:
+    | { readonly holdTimeSec: number; readonly families: readonly Family[]; readonly gracefulRestart: boolean }
+    | undefined;
+}
+
+/** One path of a prefix for a looking glass. */
+export interface PathView {
+  /** PeerSpec.name, empty for our own route. */
+  readonly peer: string;
+  readonly source: 'local' | 'ebgp' | 'ibgp';
+  readonly nextHop: Ip | undefined;
+  readonly best: boolean;
+  /** Used for forwarding, alone or beside the best one. */
+  readonly used: boolean;
+  readonly stale: boolean;
+  /** Why it is not the best, or why it was refused; empty for the best. */
+  readonly why: string;
+  readonly asPath: string;
+  readonly origin: 'igp' | 'egp' | 'incomplete';
+  readonly localPref: number;
+  readonly med: number | undefined;
+  readonly communities: readonly number[];
+}
+
+export interface RouteView {
+  readonly prefix: Prefix;
+  readonly nextHops: readonly Ip[];
+  readonly paths: readonly PathView[];
+  /** Names of the peers that were told about it. */
+  readonly advertisedTo: readonly string[];
+}
+
+export interface PeerChange {
+  readonly peer: string;
+  readonly from: State;
+  readonly to: State;
+  readonly reason: string;
+}
+
+export interface Speaker {
+  /** Opens the listeners · rejects with SpeakerError. */
+  start(): Promise<void>;
+  /** `restart` closes TCP and says nothing, so that peers keep our routes; `shutdown` withdraws and sends Cease. */
+  stop(mode: 'restart' | 'shutdown'): Promise<void>;
+  /** The peers there shall be; touches only those that changed. */
+  setPeers(peers: readonly PeerSpec[]): void;
+  /** The routes of our own there shall be; End-of-RIB is sent only after the first call. */
+  setOriginated(routes: readonly OriginatedRoute[]): void;
+  peers(): Promise<readonly PeerStatus[]>;
+  /** All prefixes known, refused ones too, in prefix order. */
+  routes(): Promise<readonly RouteView[]>;
+  onBestPaths(listener: (batch: BestPathBatch) => void): void;
+  onPeerChange(listener: (change: PeerChange) => void): void;
+  /** The speaker has died (its thread crashed) and nothing more will come. */
+  onFatal(listener: (error: Error) => void): void;
+}
+
+/** Where the speaker tells what it does; constant messages, facts in fields. */
+export interface SpeakerLog {
+  debug(message: string, fields: LogFields): void;
+  info(message: string, fields: LogFields): void;
+  warn(message: string, fields: LogFields): void;
+  error(message: string, fields: LogFields): void;
+}
+
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;

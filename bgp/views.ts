@@ -1,0 +1,97 @@
+/**
+ * What a looking glass sees: peers and routes with the reason why each path is not the best (pure).
+ *
+ * Built on demand from the RIBs; the verdicts are those of the running selection, computed again by the same function.
+ */
+import { comparePrefix, type Prefix } from '#net';
+import { choose, type Verdict } from './rib/decision.ts';
+import type { LocRib } from './rib/loc-rib.ts';
+import { formatAsPath, localPrefOf, type Path } from './rib/path.ts';
+import type { PeerEntry } from './speaker.ts';
+import type { PathView, PeerStatus, RouteView } from './speaker-types.ts';
+
+export function viewPeer(entry: PeerEntry): PeerStatus {
+  const { spec, peer, exchange, sinceMs, reason, flaps } = entry;
+  const { negotiated } = peer;
+  return {
+    name: spec.name,
+    address: spec.address,
+    as: spec.as,
+    label: spec.label,
+    description: spec.description,
+    state: peer.state,
+    sinceMs,
+    reason,
+    routerId: negotiated?.peerRouterId,
+    received: exchange.ribIn.received,
+    accepted: exchange.ribIn.accepted,
+    stale: exchange.ribIn.stale,
+    advertised: exchange.ribOut.advertised,
+    flaps,
+    importRules: exchange.importRules,
+    negotiated:
+      negotiated === undefined
+        ? undefined
+        : {
+            holdTimeSec: negotiated.holdTimeSec,
+            families: negotiated.families,
+            gracefulRestart: negotiated.gracefulRestart !== undefined,
+          },
+  };
+}
+
+/** Every prefix of the Loc-RIB and of refused routes, in order. */
+export function viewRoutes(locRib: LocRib, entries: readonly PeerEntry[]): readonly RouteView[] {
+  const refused = new Map<Prefix, PathView[]>();
+  for (const { exchange } of entries) {
+    for (const { path, refused: why } of exchange.ribIn.values()) {
+      if (why === undefined) continue;
+      const views = refused.get(path.prefix) ?? [];
+      views.push(viewPath(path, { best: false, used: false, stale: exchange.ribIn.isStale(path.prefix), why }));
+      refused.set(path.prefix, views);
+    }
+  }
+  const byName = new Map(entries.map((entry) => [entry.spec.name, entry]));
+  const prefixes = new Set([...locRib.prefixes(), ...refused.keys()]);
+  return [...prefixes].sort(comparePrefix).map((prefix) => {
+    const verdict = choose(locRib.paths(prefix));
+    const candidates = verdict === undefined ? [] : viewVerdict(verdict, byName);
+    return {
+      prefix,
+      nextHops: [
+        ...new Set(candidates.flatMap(({ used, nextHop }) => (used && nextHop !== undefined ? [nextHop] : []))),
+      ],
+      paths: [...candidates, ...(refused.get(prefix) ?? [])],
+      advertisedTo: entries.filter(({ exchange }) => exchange.ribOut.get(prefix)).map(({ spec }) => spec.name),
+    };
+  });
+}
+
+function viewVerdict(verdict: Verdict, entries: ReadonlyMap<string, PeerEntry>): readonly PathView[] {
+  const isStale = ({ source, prefix }: Path): boolean =>
+    entries.get(source.name)?.exchange.ribIn.isStale(prefix) ?? false;
+  const best = viewPath(verdict.best, { best: true, used: true, stale: isStale(verdict.best), why: '' });
+  const losers = verdict.losers.map(({ path, step }) =>
+    viewPath(path, {
+      best: false,
+      used: verdict.multipath.includes(path),
+      stale: isStale(path),
+      why: `${step.step} of the best path (${step.rfc})`,
+    }),
+  );
+  return [best, ...losers];
+}
+
+function viewPath(path: Path, verdict: Pick<PathView, 'best' | 'used' | 'stale' | 'why'>): PathView {
+  return {
+    peer: path.source.name,
+    source: path.source.kind,
+    nextHop: path.nextHop,
+    ...verdict,
+    asPath: formatAsPath(path.attributes.asPath),
+    origin: path.attributes.origin,
+    localPref: localPrefOf(path),
+    med: path.attributes.med,
+    communities: path.attributes.communities,
+  };
+}
