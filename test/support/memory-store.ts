@@ -1,6 +1,7 @@
 // An IpamStore in memory with the faults of a real one. `intercept` sees every call before it happens and decides its
-// fate: done; refused with a conflict; not done and unavailable; done although the answer was lost; or done later, after
-// the caller gave up (a write that was held in a proxy and lands when nobody waits for it any more).
+// fate: done; refused with a conflict; not done and unavailable; done although the answer was lost; done later, after the
+// caller gave up (a write that was held in a proxy and lands when nobody waits for it any more); or, for a caller that
+// was killed, never answered at all. Several clients may share one store, each with its own faults.
 //
 // Latency is a turn of the event loop or more (`turns`), so calls of concurrent callers interleave.
 
@@ -17,12 +18,15 @@ export interface StoreCall {
 }
 
 export type Fate =
-  | { readonly kind: 'done'; readonly turns?: number }
+  /** Happens after some turns of the event loop, and after `gate` if given. */
+  | { readonly kind: 'done'; readonly turns?: number; readonly gate?: Promise<void> }
   | { readonly kind: 'conflict' }
   | { readonly kind: 'unavailable' }
   | { readonly kind: 'lost-answer' }
   /** The caller sees a timeout now; the call happens when `release` resolves. */
-  | { readonly kind: 'held'; readonly release: Promise<void> };
+  | { readonly kind: 'held'; readonly release: Promise<void> }
+  /** The caller never hears of it again; the call happens now, never, or when the promise resolves. */
+  | { readonly kind: 'silent'; readonly happens: 'now' | 'never' | Promise<void> };
 
 export interface MemoryStoreOptions {
   readonly intercept?: (call: StoreCall) => Fate;
@@ -33,6 +37,8 @@ export interface MemoryStore extends IpamStore {
   readonly calls: readonly StoreCall[];
   /** Counts calls with these verbs, of one kind if given. */
   count(verbs: readonly Verb[], kind?: StoreCall['kind']): number;
+  /** Another client of the same objects, with faults of its own; its calls are not counted here. */
+  client(intercept: (call: StoreCall) => Fate): MemoryStore;
   /** The stored values right now, by name. */
   snapshot(): { readonly blocks: ReadonlyMap<string, Block>; readonly affinities: ReadonlyMap<string, BlockAffinity> };
 }
@@ -41,24 +47,32 @@ export const WRITES: readonly Verb[] = ['create', 'update', 'remove'];
 
 const DONE: Fate = { kind: 'done' };
 
+interface Objects {
+  readonly blocks: Map<string, Revisioned<Block>>;
+  readonly affinities: Map<string, Revisioned<BlockAffinity>>;
+  readonly clock: { revision: number };
+}
+
 /** Makes an empty store. */
 export function createMemoryStore(options: MemoryStoreOptions = {}): MemoryStore {
+  return createClient({ blocks: new Map(), affinities: new Map(), clock: { revision: 0 } }, options);
+}
+
+function createClient(objects: Objects, options: MemoryStoreOptions): MemoryStore {
   const calls: StoreCall[] = [];
-  const clock = { revision: 0 };
   const intercept = (kind: StoreCall['kind'], verb: Verb, name: string | undefined): Fate => {
     const call = { index: calls.length, kind, verb, name };
     calls.push(call);
     return options.intercept?.(call) ?? DONE;
   };
-  const blocks = new Map<string, Revisioned<Block>>();
-  const affinities = new Map<string, Revisioned<BlockAffinity>>();
   return {
-    blocks: createCollection('blocks', blocks, clock, intercept),
-    affinities: createCollection('affinities', affinities, clock, intercept),
+    blocks: createCollection({ kind: 'blocks', objects: objects.blocks, clock: objects.clock, intercept }),
+    affinities: createCollection({ kind: 'affinities', objects: objects.affinities, clock: objects.clock, intercept }),
     calls,
     count: (verbs, kind) =>
       calls.filter((call) => verbs.includes(call.verb) && (kind === undefined || call.kind === kind)).length,
-    snapshot: () => ({ blocks: valuesOf(blocks), affinities: valuesOf(affinities) }),
+    client: (other) => createClient(objects, { intercept: other }),
+    snapshot: () => ({ blocks: valuesOf(objects.blocks), affinities: valuesOf(objects.affinities) }),
   };
 }
 
@@ -66,16 +80,18 @@ function valuesOf<T>(objects: ReadonlyMap<string, Revisioned<T>>): ReadonlyMap<s
   return new Map([...objects].map(([name, { value }]) => [name, value]));
 }
 
-function createCollection<T>(
-  kind: StoreCall['kind'],
-  objects: Map<string, Revisioned<T>>,
-  clock: { revision: number },
-  intercept: (kind: StoreCall['kind'], verb: Verb, name: string | undefined) => Fate,
-): Collection<T> {
+interface CollectionParts<T> {
+  readonly kind: StoreCall['kind'];
+  readonly objects: Map<string, Revisioned<T>>;
+  readonly clock: { revision: number };
+  readonly intercept: (kind: StoreCall['kind'], verb: Verb, name: string | undefined) => Fate;
+}
+
+function createCollection<T>({ kind, objects, clock, intercept }: CollectionParts<T>): Collection<T> {
   const put = (name: string, value: T): Revisioned<T> => {
-    const stored = { value: structuredClone(value), revision: String(++clock.revision) };
+    const stored = { value: deepFreeze(structuredClone(value)), revision: String(++clock.revision) };
     objects.set(name, stored);
-    return structuredClone(stored);
+    return stored;
   };
   const current = (name: string, revision: string): Revisioned<T> => {
     const found = objects.get(name);
@@ -91,8 +107,8 @@ function createCollection<T>(
     perform({ fate: intercept(kind, verb, name), what: `${verb} ${kind} ${name ?? ''}`, signal, act });
 
   return {
-    get: (name, { signal }) => call('get', name, signal, () => structuredClone(objects.get(name))),
-    list: ({ signal }) => call('list', undefined, signal, () => structuredClone([...objects.values()])),
+    get: (name, { signal }) => call('get', name, signal, () => objects.get(name)),
+    list: ({ signal }) => call('list', undefined, signal, () => [...objects.values()]),
     create: (name, value, { signal }) =>
       call('create', name, signal, () => {
         if (objects.has(name)) {
@@ -127,6 +143,7 @@ async function perform<R>({ fate, what, signal, act }: Performance<R>): Promise<
   }
   switch (fate.kind) {
     case 'done': {
+      await fate.gate;
       const result = act();
       await turns(1);
       return result;
@@ -142,7 +159,23 @@ async function perform<R>({ fate, what, signal, act }: Performance<R>): Promise<
     case 'held':
       void fate.release.then(() => ignoreFailure(act));
       throw new IpamError('UNAVAILABLE', `${what}: injected timeout before commit`);
+    case 'silent':
+      if (fate.happens === 'now') {
+        ignoreFailure(act);
+      } else if (fate.happens !== 'never') {
+        void fate.happens.then(() => ignoreFailure(act));
+      }
+      return await new Promise<never>(() => undefined);
   }
+}
+
+/** Stored values are shared with every reader; whoever tries to change one is told at once. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFreeze);
+  }
+  return value;
 }
 
 function ignoreFailure(act: () => unknown): void {
