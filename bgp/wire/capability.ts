@@ -13,7 +13,7 @@ import { formatHex } from './hex.ts';
 import { Reader, readU16, readU32 } from './reader.ts';
 import { Writer } from './writer.ts';
 
-export interface GracefulRestartFamily extends AfiSafi {
+interface GracefulRestartFamily extends AfiSafi {
   /** F bit: forwarding state of this family survived the restart. */
   readonly forwarding: boolean;
 }

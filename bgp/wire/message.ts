@@ -25,13 +25,6 @@ import { decodeUpdate, formatUpdate, type UpdateMessage } from './update.ts';
 
 export type Message = OpenMessage | UpdateMessage | NotificationMessage | KeepaliveMessage | RouteRefreshMessage;
 
-export type { AsSegment, PathAttributes } from './attribute/attributes.ts';
-export type { AttributeError } from './attribute/list.ts';
-export type { Capability } from './capability.ts';
-export type { WireContext } from './context.ts';
-export type { Announcement } from './update.ts';
-export type { KeepaliveMessage, NotificationMessage, OpenMessage, RouteRefreshMessage, UpdateMessage };
-
 /** Decodes one whole message, header included; throws WireError · RFC 4271 §6. */
 export function decodeMessage(bytes: Uint8Array, context: WireContext): Message {
   if (bytes.length < HEADER_BYTES) throw badLength(bytes.length, 0);

@@ -59,7 +59,7 @@ export class Writer {
 }
 
 /** Big-endian 16 bits at `at`. */
-export function writeU16(bytes: Uint8Array, at: number, value: number): void {
+function writeU16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 8;
   bytes[at + 1] = value & 0xff;
 }

@@ -13,7 +13,7 @@ import { Writer } from '../writer.ts';
 import type { AsSegment } from './attributes.ts';
 import { AttributeClass, type AttributeRow } from './row.ts';
 
-export const SegmentType = {
+const SegmentType = {
   set: 1, // RFC 4271
   sequence: 2, // RFC 4271
   confedSequence: 3, // RFC 5065

@@ -30,7 +30,7 @@ export function formatAsPath(segments: readonly AsSegment[]): string {
 }
 
 /** The two halves of a community · RFC 1997. */
-export function formatCommunity(community: number): string {
+function formatCommunity(community: number): string {
   return `${community >>> 16}:${community & 0xffff}`;
 }
 

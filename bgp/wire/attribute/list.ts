@@ -15,7 +15,7 @@ import { readU16 } from '../reader.ts';
 import { Writer } from '../writer.ts';
 import type { PathAttributes, UnknownAttribute } from './attributes.ts';
 import { AttributeClass, type AttributeDraft, type AttributeRow, type Fault, type Treatment } from './row.ts';
-import { ATTRIBUTE_TABLE, attributeRow, KEPT_INSIDE } from './table.ts';
+import { ATTRIBUTE_TABLE, attributeName, attributeRow, KEPT_INSIDE } from './table.ts';
 
 const OPTIONAL = 0x80;
 const TRANSITIVE = 0x40;
@@ -115,7 +115,7 @@ export function encodeAttributeList(
 }
 
 /** Appends one attribute, its length in two octets only when one does not hold it. */
-export function encodeAttribute(item: UnknownAttribute, writer: Writer): void {
+function encodeAttribute(item: UnknownAttribute, writer: Writer): void {
   const { flags, code, value } = item;
   if (value.length > 255) {
     writer
@@ -129,7 +129,7 @@ export function encodeAttribute(item: UnknownAttribute, writer: Writer): void {
 }
 
 /** An error of the list as a whole, treated as withdraw · RFC 7606 §4. */
-export function listError(reason: string): AttributeError {
+function listError(reason: string): AttributeError {
   return {
     attribute: 0,
     treatment: 'treat-as-withdraw',
@@ -191,7 +191,7 @@ function treat(fault: Fault, row: AttributeRow, item: Item): AttributeError {
 /** RFC 7606 §3(g): the first one stands, except where two lists of prefixes leave no way to tell which is meant. */
 function duplicate(item: Item): AttributeError {
   const subcode = UpdateSubcode.malformedAttributeList;
-  const reason = `attribute ${item.code} appears more than once`;
+  const reason = `${attributeName(item.code)} appears more than once`;
   if (item.code === AttributeCode.mpReach || item.code === AttributeCode.mpUnreach) {
     throw new WireError(ErrorCode.updateMessage, subcode, reason);
   }

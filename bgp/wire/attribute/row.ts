@@ -18,14 +18,14 @@ export interface Fault {
 }
 
 /** Routes of one family from MP_REACH_NLRI. */
-export interface MpReach {
+interface MpReach {
   readonly family: Family;
   readonly nextHop: Ip;
   readonly prefixes: readonly Prefix[];
 }
 
 /** Routes of one family from MP_UNREACH_NLRI. */
-export interface MpUnreach {
+interface MpUnreach {
   readonly family: Family;
   readonly prefixes: readonly Prefix[];
 }
