@@ -270,6 +270,12 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   'ipamconfigurations.yaml': [
     { name: 'the one named default', object: 'default', spec: { strictAffinity: false, autoAllocateBlocks: true } },
+    {
+      name: 'autoAllocateBlocks false, which is refused by name',
+      object: 'default',
+      spec: { autoAllocateBlocks: false },
+      broken: ['spec.autoAllocateBlocks'],
+    },
     { name: 'another name', object: 'x', spec: { strictAffinity: false, autoAllocateBlocks: true }, broken: [''] },
   ],
   'ipamblocks.yaml': [

@@ -18,13 +18,13 @@ import { isStatus, KubeConfigError, KubeError } from './errors.ts';
 import type { ParseResult } from './informer-table.ts';
 import { parseBlockAffinity, toAffinitySpec } from './kinds/block-affinity.ts';
 import { parseIPAMBlock, toBlockSpec } from './kinds/ipam-block.ts';
-import { asKubeObject, isKubeObject, type JsonRecord, type KubeObject } from './objects.ts';
+import { asKubeObject, isKubeObject, type KubeObject } from './objects.ts';
 import { apiVersionOf, type ResourceDef, resources } from './resources.ts';
 
 interface Codec<T> {
   readonly resource: ResourceDef;
   readonly parse: (object: KubeObject) => ParseResult<T>;
-  readonly toSpec: (value: T) => JsonRecord;
+  readonly toSpec: (value: T) => object;
 }
 
 const BLOCKS: Codec<Block> = { resource: resources.ipamBlocks, parse: parseIPAMBlock, toSpec: toBlockSpec };

@@ -2,6 +2,7 @@
 import { type Fields, parseFields } from '../fields.ts';
 import type { ParseResult } from '../informer-table.ts';
 import type { KubeObject } from '../objects.ts';
+import type { BGPConfigurationSpec } from '../types.ts';
 import { readAsNumber } from './as-number.ts';
 
 export interface BGPConfiguration {
@@ -30,7 +31,7 @@ const REFUSED = [
   'programClusterRoutes',
   'ipv4NormalRoutePriority',
   'ipv6NormalRoutePriority',
-] as const;
+] as const satisfies readonly (keyof BGPConfigurationSpec)[];
 
 export function parseBGPConfiguration(object: KubeObject): ParseResult<BGPConfiguration> {
   return parseFields(object, readBGPConfiguration);

@@ -3,6 +3,7 @@ import { type Ip, parseIp } from '#net';
 import { type Fields, parseFields } from '../fields.ts';
 import type { ParseResult } from '../informer-table.ts';
 import type { KubeObject } from '../objects.ts';
+import type { BGPPeerSpec } from '../types.ts';
 import { unusableAddress } from './address.ts';
 import { readAsNumber } from './as-number.ts';
 import { readDurationSec } from './duration.ts';
@@ -36,7 +37,7 @@ const REFUSED = [
   'ttlSecurity',
   'reachableBy',
   'filters',
-] as const;
+] as const satisfies readonly (keyof BGPPeerSpec)[];
 
 const BGP_PORT = 179;
 

@@ -2,7 +2,8 @@
 import type { BlockAffinity } from '#ipam';
 import { type Fields, parseFields } from '../fields.ts';
 import type { ParseResult } from '../informer-table.ts';
-import type { JsonRecord, KubeObject } from '../objects.ts';
+import type { KubeObject } from '../objects.ts';
+import type { BlockAffinitySpec } from '../types.ts';
 
 const STATES = ['pending', 'confirmed', 'pendingDeletion'] as const;
 
@@ -11,7 +12,7 @@ export function parseBlockAffinity(object: KubeObject): ParseResult<BlockAffinit
 }
 
 /** `spec` of the object that holds `affinity`. */
-export function toAffinitySpec(affinity: BlockAffinity): JsonRecord {
+export function toAffinitySpec(affinity: BlockAffinity): BlockAffinitySpec {
   return { ...affinity };
 }
 

@@ -12,6 +12,7 @@ export interface IPPool {
   readonly cidr: Prefix;
   /** Prefix length of one block. */
   readonly blockSize: number;
+  /** No new addresses, those handed out live on; true also while the object is being deleted. */
   readonly disabled: boolean;
   readonly natOutgoing: boolean;
   readonly disableBGPExport: boolean;
@@ -19,8 +20,6 @@ export interface IPPool {
   readonly nodeSelector: string;
   /** Serves pods that did not ask for it by name: assignmentMode Automatic, and Workload among its uses. */
   readonly automatic: boolean;
-  /** The object is being deleted: no new addresses, those handed out live on. */
-  readonly terminating: boolean;
 }
 
 const BLOCK_SIZES: Readonly<Record<Family, { readonly min: number; readonly max: number; readonly fallback: number }>> =
@@ -35,6 +34,7 @@ export function parseIPPool(object: KubeObject): ParseResult<IPPool> {
 }
 
 function readIPPool(object: Fields): IPPool {
+  const metadata = object.fields('metadata');
   const spec = object.fields('spec');
   spec.word('ipipMode', ['Never'], 'Never');
   spec.word('vxlanMode', ['Never'], 'Never');
@@ -43,15 +43,14 @@ function readIPPool(object: Fields): IPPool {
   const fault = unusableRange(cidr);
   if (fault !== undefined) return spec.fail('cidr', fault);
   return {
-    name: object.fields('metadata').requiredText('name'),
+    name: metadata.requiredText('name'),
     cidr,
     blockSize: readBlockSize(spec, cidr),
-    disabled: spec.flag('disabled', false),
+    disabled: spec.flag('disabled', false) || metadata.text('deletionTimestamp') !== undefined,
     natOutgoing: spec.flag('natOutgoing', false),
     disableBGPExport: spec.flag('disableBGPExport', false),
     nodeSelector: spec.selector('nodeSelector') ?? 'all()',
     automatic: isAutomatic(spec),
-    terminating: object.fields('metadata').text('deletionTimestamp') !== undefined,
   };
 }
 

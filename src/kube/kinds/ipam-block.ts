@@ -5,7 +5,8 @@
 import type { Block, BlockAttribute } from '#ipam';
 import { checkInteger, type Fields, parseFields } from '../fields.ts';
 import type { ParseResult } from '../informer-table.ts';
-import type { JsonRecord, KubeObject } from '../objects.ts';
+import type { KubeObject } from '../objects.ts';
+import type { IPAMBlockSpec } from '../types.ts';
 
 const HOST = 'host:';
 const SEQUENCE = { min: 0, max: Number.MAX_SAFE_INTEGER };
@@ -16,9 +17,14 @@ export function parseIPAMBlock(object: KubeObject): ParseResult<Block> {
 }
 
 /** `spec` of the object that holds `block`. */
-export function toBlockSpec(block: Block): JsonRecord {
-  const { affinity, ...rest } = block;
-  return affinity === undefined ? rest : { ...rest, affinity: `${HOST}${affinity}` };
+export function toBlockSpec(block: Block): IPAMBlockSpec {
+  const { affinity, attributes, ...rest } = block;
+  const spec = { ...rest, attributes: attributes.map(toAttributeSpec) };
+  return affinity === undefined ? spec : { ...spec, affinity: `${HOST}${affinity}` };
+}
+
+function toAttributeSpec({ handle, ...rest }: BlockAttribute): IPAMBlockSpec['attributes'][number] {
+  return handle === undefined ? rest : { ...rest, handle };
 }
 
 function readBlock(object: Fields): Block {

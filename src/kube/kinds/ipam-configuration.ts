@@ -6,7 +6,6 @@ import type { KubeObject } from '../objects.ts';
 export interface IPAMConfiguration {
   readonly name: string;
   readonly strictAffinity: boolean;
-  readonly autoAllocateBlocks: boolean;
   /** Per family; never 0. */
   readonly maxBlocksPerHost: number;
   readonly cooldownSec: number;
@@ -16,7 +15,6 @@ export interface IPAMConfiguration {
 export const DEFAULT_IPAM_CONFIGURATION: IPAMConfiguration = {
   name: 'default',
   strictAffinity: false,
-  autoAllocateBlocks: true,
   maxBlocksPerHost: 20,
   cooldownSec: 0,
 };
@@ -30,13 +28,11 @@ function readIPAMConfiguration(object: Fields): IPAMConfiguration {
   const spec = object.fields('spec');
   const name = object.fields('metadata').requiredText('name');
   if (name !== fallback.name) return object.fields('metadata').fail('name', 'must be default');
+  if (!spec.flag('autoAllocateBlocks', true))
+    return spec.fail('autoAllocateBlocks', 'false is not supported in this version');
   const strictAffinity = spec.flag('strictAffinity', fallback.strictAffinity);
-  const autoAllocateBlocks = spec.flag('autoAllocateBlocks', fallback.autoAllocateBlocks);
-  if (!strictAffinity && !autoAllocateBlocks) {
-    return spec.fail('autoAllocateBlocks', 'false needs strictAffinity, else nobody could get an address');
-  }
   // 0 is how Calico spells the default
   const maxBlocksPerHost = spec.integer('maxBlocksPerHost', { min: 0, max: 1_000_000 }) || fallback.maxBlocksPerHost;
   const cooldownSec = spec.integer('ipCooldownSeconds', { min: 0, max: 1200 }) ?? fallback.cooldownSec;
-  return { name, strictAffinity, autoAllocateBlocks, maxBlocksPerHost, cooldownSec };
+  return { name, strictAffinity, maxBlocksPerHost, cooldownSec };
 }
