@@ -26,7 +26,6 @@ export interface AttachmentsOptions {
   readonly felix: Felix;
   readonly allocator: Allocator;
   readonly workloads: Workloads;
-  readonly nodeName: string;
   readonly interfacePrefix: string;
   readonly mtu: number | undefined;
   /** Families in which pods get an address now; empty with `fault` when none. */
@@ -98,7 +97,7 @@ async function add(request: AddRequest, options: AttachmentsOptions): Promise<Ad
     const assigned = await allocator.assign({
       handle,
       families: options.families(),
-      attributes: attributes(request, options),
+      attributes: attributes(request),
       signal,
     });
     const workload = toWorkload(
@@ -187,9 +186,8 @@ async function collect(
   for (const name of bare) await felix.removeInterface(name);
 }
 
-function attributes(request: AddRequest, { nodeName }: AttachmentsOptions): Readonly<Record<string, string>> {
-  const pod = request.pod === undefined ? {} : { namespace: request.pod.namespace, pod: request.pod.name };
-  return { node: nodeName, ...pod };
+function attributes({ pod }: AddRequest): Readonly<Record<string, string>> {
+  return pod === undefined ? {} : { namespace: pod.namespace, pod: pod.name };
 }
 
 function toWorkload(

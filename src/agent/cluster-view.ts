@@ -43,13 +43,19 @@ export interface BgpDefaults {
   readonly listenPort: number;
 }
 
-export const bgpDefaults: BgpDefaults = { as: 64512, mesh: true, listenPort: 179 };
+/** The IPAMConfiguration named default. */
+export interface IpamDefaults {
+  readonly strictAffinity: boolean;
+  readonly maxBlocksPerHost: number;
+  readonly cooldownSec: number;
+}
 
 export interface ClusterView {
   readonly nodes: readonly NodeObject[];
   readonly pools: readonly PoolObject[];
   readonly peers: readonly PeerObject[];
   readonly bgp: BgpDefaults;
+  readonly ipam: IpamDefaults;
 }
 
 /** One address per family at most. */

@@ -19,9 +19,9 @@ export interface Settings {
   readonly routeProtocol: number;
   readonly routeMetric: number;
   readonly mtu: number | undefined;
-  readonly resyncSec: number;
-  readonly statusIntervalSec: number;
-  readonly restartTimeSec: number;
+  readonly resyncMs: number;
+  readonly statusIntervalMs: number;
+  readonly restartTimeMs: number;
   readonly advertiseWaitMs: number;
 }
 
@@ -64,6 +64,21 @@ function integer(min: number, max: number, what = 'a whole number') {
     const value = Number(text);
     if (/^\d+$/.test(text) && value >= min && value <= max) return value;
     throw expected(`${what} from ${min} to ${max}`);
+  };
+}
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
+
+/** Milliseconds from `500ms`, `10s` or `2m`, within bounds given the same way. */
+function duration(min: string, max: string) {
+  const toMs = (text: string): number => {
+    const match = /^(\d{1,9})(ms|s|m)$/.exec(text);
+    return match === null ? Number.NaN : Number(match[1]) * (unitMs[match[2] ?? ''] ?? Number.NaN);
+  };
+  return (text: string): number => {
+    const value = toMs(text);
+    if (value >= toMs(min) && value <= toMs(max)) return value;
+    throw expected(`a duration from ${min} to ${max}, such as 500ms, 10s or 2m`);
   };
 }
 
@@ -150,34 +165,34 @@ export const settingsTable: Table = {
     default: '0',
     doc: 'MTU of pod interfaces in bytes; 0 takes that of the interface with the node address.',
   },
-  resyncSec: {
-    env: 'MANX_RESYNC_SECONDS',
-    parse: integer(1, 3600),
-    default: '60',
+  resyncMs: {
+    env: 'MANX_RESYNC_INTERVAL',
+    parse: duration('1s', '60m'),
+    default: '60s',
     doc: 'Longest time between two full audits of the kernel.',
   },
-  statusIntervalSec: {
-    env: 'MANX_STATUS_INTERVAL_SECONDS',
-    parse: integer(1, 3600),
-    default: '10',
+  statusIntervalMs: {
+    env: 'MANX_NODE_STATUS_INTERVAL',
+    parse: duration('500ms', '60m'),
+    default: '10s',
     doc: 'Shortest time between two writes of this node’s NodeStatus; it is written only when it changed.',
   },
-  restartTimeSec: {
-    env: 'MANX_GRACEFUL_RESTART_SECONDS',
-    parse: integer(1, 4095),
-    default: '120',
+  restartTimeMs: {
+    env: 'MANX_GRACEFUL_RESTART_TIME',
+    parse: duration('1s', '4095s'),
+    default: '120s',
     doc: 'How long peers keep our routes while the agent restarts (RFC 4724).',
   },
   advertiseWaitMs: {
-    env: 'MANX_ADVERTISE_WAIT_MS',
-    parse: integer(0, 30_000),
-    default: '2000',
+    env: 'MANX_ADVERTISE_WAIT',
+    parse: duration('0s', '30s'),
+    default: '2s',
     doc: 'How long the first pod of a new block waits for the block to be handed to the BGP speaker.',
   },
 };
 
-/** What Kubernetes itself puts into the environment when a Service is named manx-…. */
-const ofService = /_SERVICE_(HOST|PORT)|_PORT(_|$)/;
+/** Not ours: what Kubernetes puts into the environment for a Service named manx-…, and the lab's and the tests' own. */
+const notOurs = /_SERVICE_(HOST|PORT)|_PORT(_|$)|^MANX_(LAB|TEST)_/;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -196,7 +211,7 @@ export function readSettings(env: Environment, host: string = hostname()): Setti
   }
   const known = new Set(Object.values(settingsTable).map((setting: Setting<unknown>) => setting.env));
   const unknown = Object.keys(env).filter(
-    (name) => name.startsWith('MANX_') && !known.has(name) && !ofService.test(name),
+    (name) => name.startsWith('MANX_') && !known.has(name) && !notOurs.test(name),
   );
   faults.push(...unknown.map((name) => `${name} is not a setting; see docs/reference/config.md`));
   if (faults.length > 0) throw new SettingsError(faults);

@@ -27,7 +27,7 @@ export const metricTable = {
   manx_bgp_session_flaps_total: { kind: 'counter', help: 'Times a session left Established.', labels: ['peer'] },
   manx_bgp_prefixes: {
     kind: 'gauge',
-    help: 'Prefixes received from, accepted from and advertised to peers.',
+    help: 'Prefixes received from, accepted from, held stale for and advertised to peers.',
     labels: ['peer', 'kind'],
   },
   manx_bgp_originated_prefixes: { kind: 'gauge', help: 'Prefixes this node originates.', labels: ['family'] },
@@ -38,6 +38,11 @@ export const metricTable = {
     labels: ['family', 'state'],
   },
   manx_routes: { kind: 'gauge', help: 'Routes wanted and programmed by this node.', labels: ['state'] },
+  manx_kernel_failures_total: {
+    kind: 'counter',
+    help: 'Failed runs of the loop that programs the kernel; each is retried.',
+    labels: [],
+  },
   manx_resync_drift_total: {
     kind: 'counter',
     help: 'Differences from the wanted kernel state that were found and repaired.',

@@ -18,9 +18,11 @@ export interface Sample<N extends MetricName> {
   readonly value: number;
 }
 
+type Awaitable<T> = T | Promise<T>;
+
 export interface Metrics {
   /** Series of `name` come from `read` at each scrape; samples with equal labels are summed. */
-  collect<N extends GaugeName | CounterName>(name: N, read: () => Iterable<Sample<N>>): void;
+  collect<N extends GaugeName | CounterName>(name: N, read: () => Awaitable<Iterable<Sample<N>>>): void;
   count<N extends CounterName>(name: N, labels: Labels<N>, by?: number): void;
   observe<N extends HistogramName>(name: N, labels: Labels<N>, value: number): void;
   text(): Promise<string>;
@@ -28,10 +30,11 @@ export interface Metrics {
 }
 
 type Metric = Gauge | Counter | Histogram;
+type Samples = Iterable<{ labels: Readonly<Record<string, string>>; value: number }>;
 
 export function createMetrics(): Metrics {
   const registry = new Registry();
-  const readers = new Map<MetricName, () => Iterable<{ labels: Readonly<Record<string, string>>; value: number }>>();
+  const readers = new Map<MetricName, () => Awaitable<Samples>>();
   collectDefaultMetrics({ register: registry, prefix: 'manx_' });
   const metrics = new Map<MetricName, Metric>();
   for (const [name, spec] of Object.entries(metricTable) as [MetricName, MetricSpec][]) {
@@ -57,13 +60,11 @@ export function createMetrics(): Metrics {
   };
 }
 
-type Samples = Iterable<{ labels: Readonly<Record<string, string>>; value: number }>;
-
-function build(name: string, spec: MetricSpec, registry: Registry, read: () => Samples | undefined): Metric {
+function build(name: string, spec: MetricSpec, registry: Registry, read: () => Awaitable<Samples> | undefined): Metric {
   const common = { name, help: spec.help, labelNames: spec.labels, registers: [registry] };
   if (spec.kind === 'histogram') return new Histogram({ ...common, buckets: [...(spec.buckets ?? [])] });
-  const collect = function (this: Gauge | Counter): void {
-    const samples = read();
+  const collect = async function (this: Gauge | Counter): Promise<void> {
+    const samples = await read();
     if (samples === undefined) return;
     this.reset();
     for (const { labels, value } of samples) this.inc(labels, value);

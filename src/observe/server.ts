@@ -11,7 +11,7 @@ export interface ObserveOptions {
   readonly port: number;
   readonly metrics: Metrics;
   readonly health: Health;
-  /** The whole state for people, JSON-able. */
+  /** The whole state for people, JSON-able, or a promise of it. */
   readonly state: () => unknown;
 }
 
@@ -51,8 +51,8 @@ function addRoutes(app: FastifyInstance, { metrics, health, state }: ObserveOpti
       .type('text/plain')
       .send(text);
   });
-  app.get('/debug/state', (request, reply) => {
+  app.get('/debug/state', async (request, reply) => {
     if (!loopback.has(request.ip)) return reply.code(403).type('text/plain').send('only from this machine\n');
-    return reply.type('application/json').send(JSON.stringify(state(), undefined, 2));
+    return reply.type('application/json').send(JSON.stringify(await state(), undefined, 2));
   });
 }
