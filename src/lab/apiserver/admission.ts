@@ -3,7 +3,7 @@
  * fieldValidation asks, defaults filled in, everything validated with all causes at once. Pure but for nothing: no
  * store, no clock. Invariant: an object that leaves `judge` without a throw satisfies schema and rules.
  */
-import { nameForm } from './builtins.ts';
+import { forbiddenChanges, nameForm } from './builtins.ts';
 import { checkMetadata, checkMetadataUpdate, finalizerWarnings, readMetadata } from './metadata.ts';
 import {
   asJson,
@@ -58,10 +58,9 @@ export function shape(
   const { apiVersion, kind, metadata: rawMetadata, ...content } = raw;
   const { metadata, unknown, wrong } = readMetadata(isJsonObject(rawMetadata) ? rawMetadata : {});
   if (wrong !== undefined) {
-    const goField = `Go struct field ObjectMeta.metadata.${wrong}`;
     throw badRequest(
       `${resource.kind} in version ${JSON.stringify(resource.version)} cannot be handled as a ${resource.kind}: ` +
-        `json: cannot unmarshal value into ${goField}: wrong type`,
+        `json: cannot unmarshal ${wrong}`,
     );
   }
   const walked = pruneAndDefault(content, contentSchema(resource));
@@ -117,18 +116,30 @@ export function strictPatchError(patched: string, unknown: readonly string[]): S
 }
 
 /** Throws 422 with every cause when `next` may not replace `previous` (or be created). */
-export function judge(resource: Resource, next: KubeObject, previous: KubeObject | undefined): void {
+export function judge(
+  resource: Resource,
+  next: KubeObject,
+  previous: KubeObject | undefined,
+  subresource?: string,
+): void {
   const causes: StatusCause[] = [
     ...typeCauses(resource, next),
     ...checkMetadata(next.metadata, nameForm(resource)),
     ...(previous === undefined ? [] : checkMetadataUpdate(next.metadata, previous.metadata)),
-    ...resource.validator.check(asJson(next)),
+    ...(previous === undefined ? [] : forbiddenChanges(resource, next, previous)),
+    ...resource.validator.check(asJson(next)).map((cause) => (subresource === 'status' ? belowStatus(cause) : cause)),
   ];
   if (blocksRules(causes)) causes.push(uncheckedCause);
   else
     causes.push(...resource.validator.checkRules(asJson(next), previous === undefined ? undefined : asJson(previous)));
   if (causes.length === 0) return;
   throw invalid({ kind: next.kind, group: resource.group, name: next.metadata.name }, causes);
+}
+
+/** On /status a real server names a field from status on inside the message, but in full in front of it. */
+function belowStatus(cause: StatusCause): StatusCause {
+  const inside = `${cause.field} in body`;
+  return { ...cause, message: cause.message.replace(inside, inside.replace(/^status\./, '')) };
 }
 
 /** kind and apiVersion of a patched or posted object that are not those of the path. */

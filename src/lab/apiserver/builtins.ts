@@ -10,9 +10,11 @@ import {
   type KubeObject,
   objectField,
   plainText,
+  textField,
   withMetadata,
 } from './objects.ts';
 import type { Resource } from './registry.ts';
+import type { StatusCause } from './status-objects.ts';
 
 /** True when spec changes of this kind are counted in metadata.generation. */
 export function tracksGeneration(resource: Resource): boolean {
@@ -97,6 +99,22 @@ export function completeSecret(object: KubeObject): KubeObject {
   for (const [key, value] of Object.entries(strings)) data[key] = Buffer.from(plainText(value)).toString('base64');
   const { stringData: _, ...rest } = object;
   return { ...rest, apiVersion: object.apiVersion, kind: object.kind, metadata: object.metadata, data };
+}
+
+/** Changes of built-in kinds that are refused: a Pod stays on the node it is bound to. */
+export function forbiddenChanges(resource: Resource, next: KubeObject, previous: KubeObject): readonly StatusCause[] {
+  if (!resource.builtIn || resource.kind !== 'Pod') return [];
+  const before = nodeOf(previous);
+  if (before === '' || before === nodeOf(next)) return [];
+  const message =
+    'Forbidden: pod updates may not change fields other than `spec.containers[*].image`,' +
+    '`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing ' +
+    'tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)';
+  return [{ reason: 'FieldValueForbidden', message, field: 'spec' }];
+}
+
+function nodeOf(pod: KubeObject): string {
+  return textField(objectField(asJson(pod), 'spec'), 'nodeName') ?? '';
 }
 
 /** Seconds a Pod gets to stop; a Pod that no node runs goes at once. */

@@ -6,27 +6,37 @@
 import { isJsonObject, type JsonObject, jsonEqual, type ObjectMeta } from './objects.ts';
 import type { StatusCause } from './status-objects.ts';
 
-const knownFields = new Map<string, (value: unknown) => boolean>([
-  ['name', isText],
-  ['generateName', isText],
-  ['namespace', isText],
-  ['uid', isText],
-  ['resourceVersion', isText],
-  ['selfLink', isText],
-  ['generation', isNumber],
-  ['creationTimestamp', isText],
-  ['deletionTimestamp', isText],
-  ['deletionGracePeriodSeconds', isNumber],
-  ['labels', isTextMap],
-  ['annotations', isTextMap],
-  ['finalizers', isTextList],
-  ['ownerReferences', isObjectList],
-  ['managedFields', Array.isArray],
+interface FieldType {
+  readonly fits: (value: unknown) => boolean;
+  /** The Go type, as refusals name it. */
+  readonly goType: string;
+}
+
+const text: FieldType = { fits: isText, goType: 'string' };
+const count: FieldType = { fits: isNumber, goType: 'int64' };
+const textMap: FieldType = { fits: isTextMap, goType: 'string' };
+
+const knownFields = new Map<string, FieldType>([
+  ['name', text],
+  ['generateName', text],
+  ['namespace', text],
+  ['uid', text],
+  ['resourceVersion', text],
+  ['selfLink', text],
+  ['generation', count],
+  ['creationTimestamp', text],
+  ['deletionTimestamp', text],
+  ['deletionGracePeriodSeconds', count],
+  ['labels', textMap],
+  ['annotations', textMap],
+  ['finalizers', { fits: isTextList, goType: 'string' }],
+  ['ownerReferences', { fits: isObjectList, goType: 'v1.OwnerReference' }],
+  ['managedFields', { fits: Array.isArray, goType: 'v1.ManagedFieldsEntry' }],
 ]);
 
 const droppedFields = new Set(['selfLink', 'managedFields']);
 
-/** The kept fields of a client's metadata, the unknown ones by path, and the first field of a wrong type. */
+/** The kept fields of a client's metadata, the unknown ones by path, and the first field of a wrong type in words. */
 export function readMetadata(raw: JsonObject): {
   readonly metadata: ObjectMeta;
   readonly unknown: readonly string[];
@@ -36,13 +46,23 @@ export function readMetadata(raw: JsonObject): {
   const unknown: string[] = [];
   let wrong: string | undefined;
   for (const [key, value] of Object.entries(raw)) {
-    const check = knownFields.get(key);
-    if (check === undefined) unknown.push(`metadata.${key}`);
+    const type = knownFields.get(key);
+    if (type === undefined) unknown.push(`metadata.${key}`);
     else if (value === null || droppedFields.has(key)) continue;
-    else if (!check(value)) wrong ??= key;
+    else if (!type.fits(value))
+      wrong ??= `${wrongType(value)} into Go struct field ObjectMeta.${key} of type ${type.goType}`;
     else if (!isEmpty(value)) kept[key] = value;
   }
   return { metadata: { name: '', ...kept }, unknown, wrong };
+}
+
+/** The JSON type that is wrong: of the value itself, or of the first wrong one inside a map or list. */
+function wrongType(value: unknown): string {
+  const inner =
+    typeof value === 'object' && value !== null ? Object.values(value).find((item) => !isText(item)) : undefined;
+  const found: unknown = inner ?? value;
+  if (Array.isArray(found)) return 'array';
+  return typeof found === 'boolean' ? 'bool' : typeof found;
 }
 
 function isText(value: unknown): boolean {
@@ -110,6 +130,12 @@ export function checkMetadata(metadata: ObjectMeta, nameForm: 'subdomain' | 'lab
     const message = qualifiedNameProblem(finalizer);
     if (message !== undefined) causes.push(invalidValue('metadata.finalizers', finalizer, message));
   }
+  for (const owner of metadata.ownerReferences ?? []) {
+    for (const key of ['apiVersion', 'kind', 'name', 'uid']) {
+      if (typeof owner[key] === 'string' && owner[key] !== '') continue;
+      causes.push(invalidValue(`metadata.ownerReferences.${key}`, owner[key] ?? '', 'must not be empty'));
+    }
+  }
   return causes;
 }
 
@@ -158,7 +184,10 @@ function checkAnnotations(annotations: Readonly<Record<string, string>>): readon
 function qualifiedNameProblem(text: string): string | undefined {
   const parts = text.split('/');
   const name = parts.at(-1) ?? '';
-  if (parts.length > 2) return `a qualified name ${nameRule.slice('name part '.length)}`;
+  if (parts.length > 2) {
+    const rule = nameRule.slice('name part '.length);
+    return `a valid label key ${rule} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`;
+  }
   if (parts.length === 2) {
     const prefix = parts[0] ?? '';
     if (prefix === '') return 'prefix part must be non-empty';

@@ -158,8 +158,8 @@ function mark(
   const isNamespace = resource.builtIn && resource.kind === 'Namespace';
   const finalizers = withPropagation(current.metadata.finalizers ?? [], options.propagation);
   const grace = graceSeconds(resource, current, options.gracePeriodSeconds);
-  const isBoundPod = isPod && textField(objectField(current as JsonObject, 'spec'), 'nodeName') !== undefined;
-  if (finalizers.length === 0 && !isBoundPod && !isNamespace) return undefined;
+  // A Pod is marked even when it goes at once: watchers see both steps.
+  if (finalizers.length === 0 && !isPod && !isNamespace) return undefined;
   const { deletionTimestamp, deletionGracePeriodSeconds } = current.metadata;
   if (deletionTimestamp !== undefined && grace >= (deletionGracePeriodSeconds ?? 0)) {
     return isPod && grace === 0 && finalizers.length === 0 ? undefined : current;

@@ -14,7 +14,17 @@ import { decodeJson, decodeObjectBody } from './body.ts';
 import { type Engine, lookUp, type Target } from './engine.ts';
 import { listObjects } from './list.ts';
 import { type AnswerForm, mediaType } from './negotiate.ts';
-import { asJson, asKubeObject, canonicalJson, isJsonObject, type JsonObject, objectKey, textField } from './objects.ts';
+import {
+  asJson,
+  asKubeObject,
+  canonicalJson,
+  formatTime,
+  isJsonObject,
+  type JsonObject,
+  objectField,
+  objectKey,
+  textField,
+} from './objects.ts';
 import { applyJsonPatch, applyMergePatch } from './patch.ts';
 import { storageName } from './registry.ts';
 import { deleteObject, readDeleteOptions } from './remove.ts';
@@ -163,7 +173,17 @@ async function bindPod(engine: Engine, request: VerbRequest): Promise<Answer> {
     const why = `pod ${target.name ?? ''} is already assigned to node ${JSON.stringify(bound)}`;
     throw conflict({ group: '', plural: 'pods/binding', kind: 'Binding' }, target.name ?? '', { why });
   }
-  const object = { ...current.object, spec: { ...(isJsonObject(spec) ? spec : {}), nodeName: node } };
+  const scheduled = {
+    type: 'PodScheduled',
+    status: 'True',
+    lastProbeTime: null,
+    lastTransitionTime: formatTime(engine.now()),
+  };
+  const object = {
+    ...current.object,
+    spec: { ...(isJsonObject(spec) ? spec : {}), nodeName: node },
+    status: { ...objectField(asJson(current.object), 'status'), conditions: [scheduled] },
+  };
   await engine.store.put(storageName(target.resource), objectKey(target.namespace, target.name ?? ''), object);
   return { code: 201, body: { ...successStatus({}), details: undefined, code: 201 } };
 }

@@ -123,7 +123,7 @@ export async function updateObject(engine: Engine, target: Target, request: Upda
   }
   checkVersion(resource, current, request);
   const next = merge(target, current.object, request.object);
-  judge(resource, next, current.object);
+  judge(resource, next, current.object, target.subresource);
   const warnings = request.object.metadata.finalizers === undefined ? [] : metadataWarnings(next);
   if (jsonEqual(next, current.object)) return { object: current.object, created: false, warnings };
   const counted = countGeneration(resource, current.object, next);
