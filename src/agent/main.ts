@@ -19,7 +19,7 @@ import {
   systemTimers as timers,
   type Log,
 } from '#observe';
-import { startSpeakerThread } from '#speaker';
+import { createSpeaker } from '#bgp';
 import { createAttachments } from './attachments.ts';
 import { createCluster } from './cluster.ts';
 import { createCniServer } from './cni-server.ts';
@@ -94,7 +94,16 @@ async function start(settings: Settings, log: Log, life: Life): Promise<void> {
 
   const restarting = felix.hasOwnState();
   const speaker = await ports.startSpeaker(() =>
-    startSpeakerThread(ports.speakerConfig(settings, identity, restarting), ports.speakerLog(log.child('bgp'))),
+    (async () => {
+      const sp = createSpeaker({
+        config: ports.speakerConfig(settings, identity, restarting),
+        timers,
+        random,
+        log: ports.speakerLog(log.child('bgp')),
+      });
+      await sp.start();
+      return sp;
+    })(),
   );
   life.onStop('speaker', async () => speaker.stop((await life.ended()).kind === 'drain' ? 'shutdown' : 'restart'));
   speaker.onFatal((error) => life.end({ kind: 'fault', error }));
