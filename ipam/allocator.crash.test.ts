@@ -18,6 +18,8 @@ import type { IpamStore } from './store.ts';
 const POOLS = [pool('web', '10.9.0.0/28', 30), pool('web6', 'fd00:9::/120', 126)];
 const HANDLES = ['net.0', 'net.1', 'net.2', 'net.3', 'net.4', 'net.5'];
 const DUAL = [4, 6] as const;
+/** When the write that was on its way lands; in the last case the next life only releases, as after a lost pod. */
+const LANDINGS = ['recovery', 'requests', 'releases alone'] as const;
 
 /** What a life was told by its allocator before it died. */
 interface Diary {
@@ -99,7 +101,7 @@ function dieAt(store: MemoryStore, write: number, ending: Ending): Death {
   return { client, died, land: () => land() };
 }
 
-async function crashAndRecover(write: number, ending: Ending, landAfter: 'recovery' | 'requests'): Promise<void> {
+async function crashAndRecover(write: number, ending: Ending, landAfter: (typeof LANDINGS)[number]): Promise<void> {
   const store = createMemoryStore();
   await neighbour(store);
   const diary: Diary = { acknowledged: new Map(), releasing: new Set() };
@@ -112,16 +114,20 @@ async function crashAndRecover(write: number, ending: Ending, landAfter: 'recove
     land();
     await died;
   }
-  for (const handle of HANDLES) {
+  for (const handle of landAfter === 'releases alone' ? [] : HANDLES) {
     const ips = await assignTo(next, handle);
     if (!diary.releasing.has(handle)) {
       assert.equal(ips, diary.acknowledged.get(handle) ?? ips, `${handle} lost its acknowledged addresses`);
     }
   }
+  if (landAfter === 'requests') {
+    land();
+    await died;
+    assertLaws(store);
+  }
+  await Promise.all(HANDLES.map((handle) => next.release(handle, NEVER)));
   land();
   await died;
-  assertLaws(store);
-  await Promise.all(HANDLES.map((handle) => next.release(handle, NEVER)));
   assert.deepEqual(
     [...heldInStore(store).keys()].filter((handle) => !handle.startsWith('net.b')),
     [],
@@ -138,7 +144,7 @@ describe('a crash at every write of a busy life', async () => {
   for (const ending of endings) {
     test(`${ending} (${writes} writes): the next life loses nothing and doubles nothing`, async () => {
       for (let write = 0; write < writes; write += 1) {
-        for (const landAfter of ['recovery', 'requests'] as const) {
+        for (const landAfter of ending === 'with the write on its way' ? LANDINGS : LANDINGS.slice(0, 1)) {
           await crashAndRecover(write, ending, landAfter).catch((error: unknown) => {
             throw new Error(`write ${write} of ${writes}, ${ending}, landing after the ${landAfter}`, { cause: error });
           });

@@ -136,6 +136,34 @@ describe('assigning', () => {
     assertLaws(store);
   });
 
+  test('the same handle asked for twice around a release gets one address, though two could be had', async () => {
+    const store = createMemoryStore();
+    const a = await startNode({ node: 'a', store, pools: [pool('p', '10.9.0.0/31', 32)] });
+    await assignTo(a, 'net.first', [4]);
+    const [one, , two] = await Promise.all([
+      assignTo(a, 'net.one', [4]),
+      a.release('net.first', NEVER),
+      turns(3).then(() => assignTo(a, 'net.one', [4])),
+    ]);
+    assert.deepEqual(one, two);
+    assertLaws(store);
+  });
+
+  test('a handle whose address was released by hand gets a new one, not the one it had', async () => {
+    const store = createMemoryStore();
+    const pools = [pool('p', '10.9.0.0/31', 31)];
+    const a = await startNode({ node: 'a', store, pools });
+    const [had] = ipsOf(await assignTo(a, 'net.one', [4]));
+    const other = await startNode({ node: 'a', store, pools });
+    await other.release('net.one', NEVER);
+    await assignTo(other, 'net.two', [4]);
+    await assignTo(other, 'net.three', [4]);
+    await other.release('net.two', NEVER);
+    const [has] = ipsOf(await assignTo(a, 'net.one', [4]));
+    assert.notEqual(has, had);
+    assertLaws(store);
+  });
+
   test('a handle that holds one family and asks for two gets the missing one', async () => {
     const a = await startNode({ node: 'a', store: createMemoryStore(), pools: [V4, V6] });
     const [v4] = ipsOf(await assignTo(a, 'net.one', [4]));
@@ -243,6 +271,25 @@ describe('a write whose answer is lost', () => {
   });
 });
 
+describe('a write that lands when nobody waits for it', () => {
+  test('gives no second address to a handle that was served from another pool since', async () => {
+    const [release, land] = createGate();
+    let fate: Fate = { kind: 'done' };
+    const store = createMemoryStore({ intercept: ({ verb }) => (verb === 'update' ? fate : { kind: 'done' }) });
+    let pools = [pool('old', '10.9.0.0/24', 26)];
+    const a = await startNode({ node: 'a', store, pools: () => pools });
+    await a.ensureBlocks([4], NEVER);
+    fate = { kind: 'held', release };
+    await rejectsWith('UNAVAILABLE', assignTo(a, 'net.one', [4]));
+    fate = { kind: 'done' };
+    pools = [pool('old', '10.9.0.0/24', 26, { disabled: true }), pool('new', '10.10.0.0/24', 26)];
+    const ips = ipsOf(await assignTo(a, 'net.one', [4]));
+    land();
+    await turns(5);
+    assert.deepEqual(heldInStore(store).get('net.one'), ips);
+  });
+});
+
 describe('releasing', () => {
   test('frees both families, names them, and is not an error the second time', async () => {
     const store = createMemoryStore();
@@ -315,16 +362,40 @@ describe('blocks', () => {
     assertLaws(store);
   });
 
-  test('of two nodes that make overlapping blocks of different size at once, none hands out an address of both', async () => {
+  test('of two nodes that make overlapping blocks of different size at once, one withdraws', async (t) => {
+    let withdrawn = 0;
     for (let seed = 0; seed < 20; seed += 1) {
-      const store = createMemoryStore({
-        intercept: ({ index }) => ({ kind: 'done', turns: 1 + ((index * 7 + seed) % 5) }),
-      });
-      const a = await startNode({ node: 'a', store, pools: [pool('p', '10.9.0.0/24', 25)] });
+      const intercept = ({ index }: StoreCall): Fate => ({ kind: 'done', turns: 1 + ((index * 7 + seed) % 5) });
+      const store = createMemoryStore({ intercept });
+      const a = await startNode({ node: 'a', store, pools: [pool('p', '10.9.0.0/24', 24)] });
       const b = await startNode({ node: 'b', store, pools: [pool('p', '10.9.0.0/24', 27)] });
-      await Promise.all([...Array(12).keys()].map((index) => assignTo(index % 2 === 0 ? a : b, `net.${index}`, [4])));
+      const outcomes = await Promise.allSettled(
+        [...Array(12).keys()].map((index) => assignTo(index % 2 === 0 ? a : b, `net.${index}`, [4])),
+      );
       assertLaws(store);
+      const assigned = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? ipsOf(outcome.value) : []));
+      assert.equal(new Set(assigned).size, assigned.length);
+      assert.deepEqual([...heldInStore(store).values()].flat().toSorted(), assigned.toSorted());
+      withdrawn += store.calls.filter(({ kind, verb }) => kind === 'blocks' && verb === 'remove').length;
     }
+    t.diagnostic(`${withdrawn} blocks withdrawn in 20 races`);
+    assert.ok(withdrawn > 0, 'the race did not happen');
+  });
+
+  test('a block that was given to another node meanwhile is no longer assigned from', async () => {
+    const store = createMemoryStore();
+    const a = await startNode({ node: 'a', store, pools: [V4] });
+    await a.ensureBlocks([4], NEVER);
+    const [name, block] = [...store.snapshot().blocks][0] ?? [];
+    assert.ok(name !== undefined && block !== undefined);
+    const stored = await store.blocks.get(name, { signal: NEVER });
+    await store.blocks.update(name, { ...block, affinity: 'b' }, stored?.revision ?? '', { signal: NEVER });
+    const [address] = (await assignTo(a, 'net.one', [4])).addresses;
+    assert.notEqual(address?.block, block.cidr);
+    assert.deepEqual(
+      a.blocks().map(({ cidr }) => cidr),
+      [address?.block],
+    );
   });
 
   test('an empty block is given back when another has room, and the last one is kept', async () => {
@@ -504,6 +575,18 @@ describe('recovering', () => {
     assert.deepEqual(after.blocks(), before.blocks());
     assert.deepEqual(after.allocations(), before.allocations());
     assert.deepEqual(await assignTo(after, 'net.one'), assignment);
+  });
+
+  test('the first dual-stack request after a restart is one write per family and no read', async () => {
+    const store = createMemoryStore();
+    await assignTo(await startNode({ node: 'a', store, pools: [V4, V6] }), 'net.one');
+    const after = await startNode({ node: 'a', store, pools: [V4, V6] });
+    const before = store.calls.length;
+    await assignTo(after, 'net.two');
+    assert.deepEqual(
+      store.calls.slice(before).map(({ verb, kind }) => `${verb} ${kind}`),
+      ['update blocks', 'update blocks'],
+    );
   });
 
   const cidr = parsePrefix('10.64.3.0/26');
