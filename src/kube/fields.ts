@@ -8,7 +8,7 @@ import { parseSelector, SelectorError } from '#selector';
 import type { ParseResult } from './informer-table.ts';
 import { isRecord, type JsonRecord, type KubeObject } from './objects.ts';
 
-export class FieldError extends Error {
+class FieldError extends Error {
   readonly field: string;
 
   constructor(field: string, problem: string) {

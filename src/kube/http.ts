@@ -22,7 +22,7 @@ export interface HttpExchange {
 }
 
 /** Longest answer that is read whole: a page of 500 objects of the largest size etcd takes is never met in practice. */
-export const MAX_BODY_BYTES = 256 * 1024 * 1024;
+const MAX_BODY_BYTES = 256 * 1024 * 1024;
 
 /** Sends and resolves with the answer once its headers are there. Rejects with KubeError API_UNREACHABLE or the signal's reason. */
 export async function exchange(connection: Connection, request: HttpExchange): Promise<IncomingMessage> {

@@ -46,6 +46,7 @@ export {
   keyOf,
 } from './objects.ts';
 export { apiVersionOf, type ResourceDef, type ResourceTarget, resourcePath, resources } from './resources.ts';
+export type * from './types.ts';
 
 /** Compiles every x-kubernetes-validations rule of `schema`; rejects with CelRuleError for one that does not compile. */
 export async function createCelValidator(schema: CelSchema): Promise<CelValidator> {

@@ -21,7 +21,7 @@ export interface Access {
   readonly credentials: Credentials;
 }
 
-export type Credentials =
+type Credentials =
   | { readonly kind: 'none' }
   | { readonly kind: 'token'; readonly token: string }
   | { readonly kind: 'token-file'; readonly path: string }

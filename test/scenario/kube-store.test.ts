@@ -151,7 +151,7 @@ suite('an informer and its API server', () => {
   /** An informer of pools; `until` waits for a change that makes `reached` true. */
   function watchPools(from: KubeClient): {
     readonly informer: Informer<IPPool>;
-    until(reached: () => boolean): Promise<void>;
+    readonly until: (reached: () => boolean) => Promise<void>;
   } {
     let wake: () => void = ignore;
     const informer = new Informer<IPPool>({
