@@ -9,6 +9,7 @@
  * of to Idle; a passive peer never dials; and Idle accepts a connection when the last one was merely lost, so that a
  * restarted peer need not wait for our back-off. DelayOpenTimer itself is not implemented.
  */
+/* oxlint-disable typescript/switch-exhaustiveness-check -- the RFC itself closes each state with "any other event" */
 import { CeaseSubcode, ErrorCode, FsmSubcode } from '../iana.ts';
 import type { Message } from '../wire/message.ts';
 import { formatNotification, type NotificationMessage } from '../wire/notification.ts';
@@ -154,6 +155,7 @@ function whileConnecting(session: Session, event: SessionEvent): Transition {
     case 'stop':
       return stopped(session, undefined, event.reason);
     case 'connect-retry-expired':
+      if (session.settings.passive) return nothing(session);
       return dial(session, session.state === 'connect' ? [{ kind: 'close' }] : [], 'connect retry timer expired');
     case 'connected':
       return sendOpen(session, event.local);

@@ -191,7 +191,7 @@ export class Peer {
     if (from !== to || (wasMain && reason !== '')) this.#options.hooks.transition({ from, to, reason });
   }
 
-  /** A slot may have ended: a rival is then forgotten, and an ended main gives its place to the rival that lives on. */
+  /** A slot may have lost its connection: a rival is then forgotten, a main gives its place to the living rival. */
   #settleDown(slot: Slot): void {
     const rival = this.#rival;
     if (rival === undefined) return;
@@ -199,7 +199,7 @@ export class Peer {
     if (slot === rival) {
       if (state === 'open-sent' || state === 'open-confirm' || state === 'established') return;
     } else {
-      if (state !== 'idle') return;
+      if (state !== 'idle' && state !== 'active') return;
       const { sessionFailures } = slot.session;
       rival.session = { ...rival.session, settings: this.#options.settings, sessionFailures };
       this.#main = rival;
