@@ -3,9 +3,11 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { formatMetrics } from '#observe';
 import { renderCrdDocs } from './crd-docs.ts';
 import { readCrds } from './crd-schema.ts';
 import { renderTypes } from './crd-types.ts';
+import { renderSettings } from './settings-docs.ts';
 
 interface Output {
   readonly path: string;
@@ -18,6 +20,8 @@ const crds = readCrds(join(root, 'crds'));
 const outputs: readonly Output[] = [
   { path: 'src/kube/types.ts', render: () => format('src/kube/types.ts', renderTypes(crds)) },
   { path: 'docs/reference/crds.md', render: () => renderCrdDocs(crds) },
+  { path: 'docs/reference/config.md', render: renderSettings },
+  { path: 'docs/reference/metrics.md', render: formatMetrics },
 ];
 
 /** As `npm run fix` would leave it, so that the formatter and the generator never disagree. */
