@@ -18,6 +18,12 @@ export {
   type ListPage,
   type PatchOptions,
 } from './client.ts';
+export {
+  type ConditionClaim,
+  type ConditionWriter,
+  type ConditionWriterOptions,
+  createConditionWriter,
+} from './conditions.ts';
 export { isStatus, KubeConfigError, KubeError, type KubeErrorCode } from './errors.ts';
 export { Informer, type InformerOptions } from './informer.ts';
 export type { Invalid, ParseResult } from './informer-table.ts';
