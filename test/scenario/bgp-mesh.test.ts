@@ -30,10 +30,10 @@ test('a mesh of three learns every block with its owner as next hop, and says so
     await startMesh(nodes);
     await network.timers.advanceAsync(10_000);
     const [a, b, c] = nodes as [Node, Node, Node];
-    assert.deepEqual([...a.kernel].sort(), [
-      ['10.64.1.0/26', ['192.0.2.2']],
-      ['10.64.2.0/26', ['192.0.2.3']],
-    ]);
+    assert.deepEqual(Object.fromEntries(a.kernel), {
+      '10.64.1.0/26': ['192.0.2.2'],
+      '10.64.2.0/26': ['192.0.2.3'],
+    });
     assert.deepEqual([...c.kernel.keys()].sort(), ['10.64.0.0/26', '10.64.1.0/26']);
     assert.ok(a.inSync && b.inSync && c.inSync, 'all in sync after End-of-RIB');
     for (const status of await b.speaker.peers()) {

@@ -161,7 +161,8 @@ export class Network {
       end.inFlight += chunk.length;
       this.#later(end, peer, () => {
         end.inFlight -= chunk.length;
-        if (peer.open) peer.handlers === undefined ? peer.early.push(chunk) : peer.handlers.data(chunk);
+        if (peer.open && peer.handlers === undefined) peer.early.push(chunk);
+        else if (peer.open) peer.handlers?.data(chunk);
         if (!end.full || end.inFlight > 0) return;
         end.full = false;
         if (end.open) end.handlers?.drained();
