@@ -137,16 +137,18 @@ describe('assigning', () => {
   });
 
   test('the same handle asked for twice around a release gets one address, though two could be had', async () => {
-    const store = createMemoryStore();
-    const a = await startNode({ node: 'a', store, pools: [pool('p', '10.9.0.0/31', 32)] });
-    await assignTo(a, 'net.first', [4]);
-    const [one, , two] = await Promise.all([
-      assignTo(a, 'net.one', [4]),
-      a.release('net.first', NEVER),
-      turns(3).then(() => assignTo(a, 'net.one', [4])),
-    ]);
-    assert.deepEqual(one, two);
-    assertLaws(store);
+    for (const node of ['a', 'b', 'c', 'd', 'e', 'f']) {
+      const store = createMemoryStore();
+      const a = await startNode({ node, store, pools: [pool('p', '10.9.0.0/31', 32)] });
+      await assignTo(a, 'net.first', [4]);
+      const [one, , two] = await Promise.all([
+        assignTo(a, 'net.one', [4]),
+        turns(2).then(() => a.release('net.first', NEVER)), // while the first request claims a block
+        turns(5).then(() => assignTo(a, 'net.one', [4])),
+      ]);
+      assert.deepEqual(one, two);
+      assertLaws(store);
+    }
   });
 
   test('a handle whose address was released by hand gets a new one, not the one it had', async () => {
@@ -619,6 +621,52 @@ describe('recovering', () => {
       assert.equal(store.snapshot().blocks.has(blockName(cidr)), ours || owner === 'b');
     });
   }
+
+  for (const owner of ['a', 'b']) {
+    test(`a block of ${owner === 'a' ? 'ours' : 'another node'} that contradicts itself is left alone, and the rest goes on`, async () => {
+      const store = createMemoryStore();
+      const pools = [pool('p', '10.9.0.0/24', 25)];
+      const corrupt = { ...newBlock(parsePrefix('10.9.0.0/26'), owner, 1), unallocated: [1, 1, 99] };
+      await store.blocks.create(blockName(corrupt.cidr), corrupt, { signal: NEVER });
+      const a = await startNode({ node: 'a', store, pools });
+      const ips = await Promise.all([...Array(128).keys()].map((index) => assignTo(a, `net.${index}`, [4])));
+      assert.ok(ips.every(({ addresses }) => addresses[0]?.block === '10.9.0.128/25'));
+      await rejectsWith('POOL_EXHAUSTED', assignTo(a, 'net.more', [4]));
+      assert.deepEqual(store.snapshot().blocks.get(blockName(corrupt.cidr)), corrupt);
+    });
+  }
+
+  test('a block that is corrupted while it is in use costs its own addresses, no others', async () => {
+    const store = createMemoryStore();
+    const a = await startNode({ node: 'a', store, pools: [V4] });
+    const [address] = (await assignTo(a, 'net.one', [4])).addresses;
+    assert.ok(address);
+    const name = blockName(address.block);
+    const stored = await store.blocks.get(name, { signal: NEVER });
+    assert.ok(stored);
+    await store.blocks.update(name, { ...stored.value, allocations: [] }, stored.revision, { signal: NEVER });
+    const [other] = (await assignTo(a, 'net.two', [4])).addresses;
+    assert.notEqual(other?.block, address.block);
+    assert.deepEqual(await a.release('net.two', NEVER), [other?.ip]);
+  });
+
+  test('an affinity that cannot be understood spoils its own block and no other', async () => {
+    const store = createMemoryStore();
+    const pools = [pool('p', '10.9.0.0/25', 26)];
+    const before = await startNode({ node: 'a', store, pools });
+    await before.ensureBlocks([4], NEVER);
+    const spoilt = before.blocks()[0]?.cidr;
+    assert.ok(spoilt);
+    const name = affinityName('a', spoilt);
+    const nonsense = ({ kind, verb, name: asked }: StoreCall): Fate =>
+      kind === 'affinities' && verb === 'get' && asked === name ? { kind: 'corrupt' } : { kind: 'done' };
+    const client = store.client(nonsense);
+    const unlisted = { ...client.affinities, list: () => Promise.resolve([]) };
+    const after = await startNode({ node: 'a', store: { blocks: client.blocks, affinities: unlisted }, pools });
+    assert.deepEqual(after.blocks(), []);
+    const [address] = (await assignTo(after, 'net.one', [4])).addresses;
+    assert.notEqual(address?.block, spoilt);
+  });
 
   test('a departing affinity to a block that is in use becomes confirmed again', async () => {
     const store = createMemoryStore();

@@ -12,6 +12,7 @@ import { type Family, overlaps, type Prefix, PrefixMap, prefixFamily } from '#ne
 import { KeyedLock } from './abort.ts';
 import { advanceAffinity, announceClaim, readAffinity, removeAffinity } from './affinity-record.ts';
 import { type Block, freeCount, newBlock } from './block.ts';
+import { readBlock, soundBlocks } from './block-record.ts';
 import type { BlockTable } from './block-table.ts';
 import type { IpamContext } from './context.ts';
 import { IpamError, isIpamError } from './errors.ts';
@@ -47,7 +48,7 @@ export class BlockClaims {
     this.#table = table;
   }
 
-  /** Lists the blocks of all nodes; those that are being deleted count only as not to be tried. */
+  /** Lists the blocks of all nodes; those that are being deleted, or unsound, count only as not to be tried. */
   async listBlocks(signal: AbortSignal): Promise<readonly Revisioned<Block>[]> {
     const listed = await retrying(this.#context, { what: 'list blocks', signal }, () =>
       this.#context.store.blocks.list({ signal }),
@@ -56,7 +57,10 @@ export class BlockClaims {
     for (const { value } of listed) {
       this.#existing.set(value.cidr, true);
     }
-    return listed.filter(({ value }) => !value.deleted);
+    return soundBlocks(
+      this.#context,
+      listed.filter(({ value }) => !value.deleted),
+    );
   }
 
   /** Claims one more block of the family. Throws NO_POOL when no pool serves this node. */
@@ -102,7 +106,7 @@ export class BlockClaims {
       }
       for (const pool of eligiblePools(this.#context.pools(), family)) {
         for (const cidr of blockCandidates(pool, this.#context.node, this.#existing)) {
-          if (await this.#claim(cidr, signal)) {
+          if (await this.#unlessCorrupt(cidr, () => this.#claim(cidr, signal))) {
             return cidr;
           }
           if (!isListed) {
@@ -176,11 +180,26 @@ export class BlockClaims {
   async #finishAll(family: Family, signal: AbortSignal): Promise<Prefix | undefined> {
     let claimed: Prefix | undefined;
     for (const cidr of [...this.#unfinished].filter((left) => prefixFamily(left) === family)) {
-      if (await this.#finish(cidr, signal)) {
+      if (await this.#unlessCorrupt(cidr, () => this.#finish(cidr, signal))) {
         claimed = cidr;
       }
     }
     return claimed;
+  }
+
+  /** An affinity that cannot be understood spoils its own block and no other: a person must look at it. */
+  async #unlessCorrupt(cidr: Prefix, work: () => Promise<boolean>): Promise<boolean> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isIpamError(error, 'CORRUPT')) {
+        throw error;
+      }
+      this.#context.log.warn('affinity cannot be understood and is left alone', { block: cidr, err: error });
+      this.#existing.set(cidr, true);
+      this.#unfinished.delete(cidr);
+      return false;
+    }
   }
 
   /** Brings a half-done claim or release to its end from what the store holds now; true when the block is ours after. */
@@ -222,7 +241,7 @@ export class BlockClaims {
   async #find(cidr: Prefix, signal: AbortSignal): Promise<Found> {
     const { node, store } = this.#context;
     try {
-      const stored = await store.blocks.get(blockName(cidr), { signal });
+      const stored = await readBlock(this.#context, cidr, signal);
       if (stored?.value.deleted === true) {
         await store.blocks.remove(blockName(cidr), stored.revision, { signal });
         return { kind: 'absent' };

@@ -10,6 +10,7 @@
 import type { Prefix } from '#net';
 import { JointSignal, orAborted } from './abort.ts';
 import { type Block, touch } from './block.ts';
+import { readBlock } from './block-record.ts';
 import type { IpamContext } from './context.ts';
 import { IpamError, isIpamError } from './errors.ts';
 import { blockName } from './names.ts';
@@ -226,10 +227,10 @@ export class WarmBlock {
 
   async #get(signal: AbortSignal): Promise<Revisioned<Block> | undefined> {
     try {
-      return await this.#context.store.blocks.get(this.#name, { signal });
+      return await readBlock(this.#context, this.cidr, signal);
     } catch (error) {
       if (isIpamError(error, 'CORRUPT')) {
-        this.#context.log.warn('block cannot be read and is left alone', { block: this.cidr, err: error });
+        this.#context.log.warn('block cannot be understood and is left alone', { block: this.cidr, err: error });
         return undefined;
       }
       throw error;

@@ -21,6 +21,8 @@ export type Fate =
   /** Happens after some turns of the event loop, and after `gate` if given. */
   | { readonly kind: 'done'; readonly turns?: number; readonly gate?: Promise<void> }
   | { readonly kind: 'conflict' }
+  /** The object is there and cannot be understood. */
+  | { readonly kind: 'corrupt' }
   | { readonly kind: 'unavailable' }
   | { readonly kind: 'lost-answer' }
   /** The caller sees a timeout now; the call happens when `release` resolves. */
@@ -150,6 +152,8 @@ async function perform<R>({ fate, what, signal, act }: Performance<R>): Promise<
     }
     case 'conflict':
       throw new IpamError('CONFLICT', `${what}: injected conflict`);
+    case 'corrupt':
+      throw new IpamError('CORRUPT', `${what}: injected nonsense`);
     case 'unavailable':
       throw new IpamError('UNAVAILABLE', `${what}: injected outage`);
     case 'lost-answer':
