@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { type Prefix, parseIp, parsePrefix } from '#net';
 import type { Workload } from '../inputs.ts';
 import { Tables } from '../tables.ts';
@@ -106,7 +106,8 @@ function enter(tables: Tables, state: State): void {
 }
 
 function inputsOf(tables: Tables): RouteInputs {
-  return { ...tables, node: tables.node, workloads: tables.workloadPrefixes(), resolver, protocol: 84, metric: 8400 };
+  const { node, blocks, learned } = tables;
+  return { node, blocks, learned, workloads: tables.workloadPrefixes(), resolver, protocol: 84, metric: 8400 };
 }
 
 function say(prefix: Prefix, inputs: RouteInputs): string | undefined {

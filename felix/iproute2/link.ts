@@ -74,6 +74,10 @@ export function linkMtuLine(device: string, mtu: number): string {
   return `link set dev ${deviceName(device)} mtu ${mtu}`;
 }
 
+export function linkMacLine(device: string, mac: string): string {
+  return `link set dev ${deviceName(device)} address ${mac}`;
+}
+
 /** No generated link-local address: ours is given. */
 export function noGeneratedAddressLine(device: string): string {
   return `link set dev ${deviceName(device)} addrgenmode none`;

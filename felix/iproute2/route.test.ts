@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ipFromBigInt, makePrefix, parseIp, parsePrefix } from '#net';
 import { FelixError } from '../errors.ts';
 import { parseIpJson } from './json.ts';

@@ -74,7 +74,7 @@ export function startFrom(wiring: Wiring, workload: Workload): Start {
   const { host, pod } = wiring;
   if (arePeers(host.link, pod.link)) {
     const podAddresses = pod.link?.addresses.filter(({ linkLocal }) => !linkLocal) ?? [];
-    return { from: 'pair', podAddresses };
+    return { from: 'pair', podAddresses, macs: { host: host.link?.mac, pod: pod.link?.mac } };
   }
   if (pod.link !== undefined) {
     throw new FelixError(
@@ -99,6 +99,8 @@ export function faultsOf(wiring: Wiring, workload: Workload): readonly string[] 
   const faults = [
     ...(host.link.up ? [] : [`host interface ${hostInterface} is down`]),
     ...(pod.link.up ? [] : [`pod interface ${ifname} is down`]),
+    ...(host.link.mac === HOST_MAC ? [] : [`host interface ${hostInterface} has MAC ${host.link.mac}`]),
+    ...(pod.link.mac === podMac(hostInterface) ? [] : [`pod interface ${ifname} has MAC ${pod.link.mac}`]),
   ];
   const held = new Set(pod.link.addresses.map((address) => address.ip));
   for (const ip of addresses) {

@@ -11,7 +11,14 @@ import { familyOf, type Ip, parseIp } from '#net';
 import { FelixError } from '../errors.ts';
 import type { Workload } from '../inputs.ts';
 import { deleteAddressLine, replaceAddressLine } from '../iproute2/addr.ts';
-import { addVethLine, deleteLinkLine, linkMtuLine, linkUpLine, noGeneratedAddressLine } from '../iproute2/link.ts';
+import {
+  addVethLine,
+  deleteLinkLine,
+  linkMacLine,
+  linkMtuLine,
+  linkUpLine,
+  noGeneratedAddressLine,
+} from '../iproute2/link.ts';
 import { replaceNeighbourLine } from '../iproute2/neigh.ts';
 import { deviceName } from '../iproute2/route.ts';
 import { GATEWAY_4, GATEWAY_6, HOST_MAC } from '../ownership.ts';
@@ -30,7 +37,11 @@ export type Step = { readonly name: string; readonly side: Side } & (
 export type Start =
   | { readonly from: 'nothing' }
   | { readonly from: 'stale' /** a host end whose other end is not in this pod */ }
-  | { readonly from: 'pair'; readonly podAddresses: readonly { readonly ip: Ip; readonly length: number }[] };
+  | {
+      readonly from: 'pair';
+      readonly podAddresses: readonly { readonly ip: Ip; readonly length: number }[];
+      readonly macs: Readonly<Record<Side, string | undefined>>;
+    };
 
 /** The steps from `start` to a wired pod. Addresses and names were checked by `checkWorkload`. */
 export function planPlug(workload: Workload, mtu: number, start: Start): readonly Step[] {
@@ -41,7 +52,15 @@ export function planPlug(workload: Workload, mtu: number, start: Start): readonl
 function createSteps(workload: Workload, mtu: number, start: Start): readonly Step[] {
   const { hostInterface: host, ifname, netns } = workload;
   if (start.from === 'pair') {
-    return [ip('host', 'host mtu', linkMtuLine(host, mtu)), ip('pod', 'pod mtu', linkMtuLine(ifname, mtu))];
+    // Only where it differs: the kernel forgets all neighbours of an interface when its MAC is set, even to the same.
+    const mac = (side: Side, device: string, wanted: string) =>
+      start.macs[side] === wanted ? [] : [ip(side, `${side} MAC`, linkMacLine(device, wanted))];
+    return [
+      ...mac('host', host, HOST_MAC),
+      ip('host', 'host mtu', linkMtuLine(host, mtu)),
+      ...mac('pod', ifname, podMac(host)),
+      ip('pod', 'pod mtu', linkMtuLine(ifname, mtu)),
+    ];
   }
   const add = addVethLine({ host, hostMac: HOST_MAC, peer: ifname, peerMac: podMac(host), mtu, netns });
   const create = ip('host', 'veth pair', add);

@@ -1,19 +1,10 @@
 /**
  * Network namespaces for tests that need a kernel: made with unique names, taken down with everything in them, and
- * nothing outside of them is touched. `kernelSkip` says why such tests cannot run here, or undefined.
+ * nothing outside of them is touched.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-
-/** Why kernel tests cannot run, in words for `{ skip }`. */
-export function kernelSkip(programs: readonly string[] = ['ip', 'nft', 'ping', 'nsenter']): string | false {
-  if (process.getuid?.() !== 0) return 'needs root: network namespaces';
-  for (const program of programs) {
-    if (spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0) return `needs the program ${program}`;
-  }
-  return spawnSync('unshare', ['--net', 'true']).status === 0 ? false : 'needs permission to make network namespaces';
-}
 
 let serial = 0;
 
@@ -77,15 +68,23 @@ export class FelixProcess {
   readonly #waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   readonly ended: Promise<number | null>;
   #id = 0;
+  #hasEnded = false;
 
-  constructor(namespace: Namespace, settings: object = {}, node: readonly string[] = []) {
+  constructor(
+    namespace: Namespace,
+    settings: object = {},
+    /** Environment besides the own, and a program with arguments to run it under. */
+    run: { readonly env?: Readonly<Record<string, string>>; readonly wrapper?: readonly string[] } = {},
+  ) {
     const script = fileURLToPath(new URL('./felix-process.ts', import.meta.url));
-    this.#child = spawn('nsenter', [`--net=${namespace.path}`, process.execPath, ...node, script], {
+    const command = [...(run.wrapper ?? []), 'env', ...Object.entries(run.env ?? {}).map((pair) => pair.join('='))];
+    this.#child = spawn('nsenter', [`--net=${namespace.path}`, ...command, process.execPath, script], {
       stdio: ['pipe', 'pipe', 'inherit'],
       env: { ...process.env, FELIX_TEST_SETTINGS: JSON.stringify(settings) },
     });
     this.ended = new Promise((resolve) => this.#child.on('exit', (code) => resolve(code)));
     void this.ended.then(() => {
+      this.#hasEnded = true;
       for (const { reject } of this.#waiting.values()) reject(new Error('felix process ended'));
     });
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.#answer(line));
@@ -98,6 +97,7 @@ export class FelixProcess {
   call(method: string, ...args: readonly unknown[]): Promise<unknown> {
     this.#id += 1;
     const id = this.#id;
+    if (this.#hasEnded) return Promise.reject(new Error('felix process ended'));
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
       this.#child.stdin.write(`${JSON.stringify({ id, method, args })}\n`);
@@ -110,7 +110,7 @@ export class FelixProcess {
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
+    if (this.#hasEnded) return;
     await this.call('stop').catch(() => undefined);
     this.#child.stdin.end();
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), 5000);
