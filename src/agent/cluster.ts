@@ -18,18 +18,14 @@ import {
   type ParseResult,
   type ResourceDef,
 } from '#kube';
-import type { Health, Log } from '#observe';
-import type { Timers } from '#reconcile';
+import type { Log } from '#observe';
 import type { ClusterView } from './cluster-view.ts';
+import type { Tools } from './tools.ts';
 
-export interface ClusterOptions {
+export interface ClusterParts {
   readonly client: KubeClient;
   /** What an earlier run knew. */
   readonly snapshot: ClusterView | undefined;
-  readonly health: Health;
-  readonly timers: Timers;
-  readonly random: () => number;
-  readonly log: Log;
 }
 
 /** How one kind is doing, for metrics and people. */
@@ -48,7 +44,6 @@ export interface Cluster {
   /** Undefined while nothing is known at all. */
   view(): ClusterView | undefined;
   kinds(): readonly KindState[];
-  onChange(listener: () => void): void;
   /** Why nothing is known, undefined once something is. */
   fault(): string | undefined;
   /** What a person should know: API away, invalid objects. */
@@ -58,13 +53,14 @@ export interface Cluster {
 /** A healthy API answers sooner; an agent must serve from the snapshot within 5 s. */
 const snapshotAfterMs = 2500;
 
-export function createCluster(options: ClusterOptions): Cluster {
-  return new WatchedCluster(options);
+export function createCluster(tools: Tools, parts: ClusterParts): Cluster {
+  return new WatchedCluster(tools, parts);
 }
 
 class WatchedCluster implements Cluster {
-  readonly #options: ClusterOptions;
-  readonly #listeners: (() => void)[] = [];
+  readonly #tools: Tools;
+  readonly #parts: ClusterParts;
+  readonly #log: Log;
   readonly #invalidTold = new Map<string, string>();
   readonly #nodes;
   readonly #pools;
@@ -73,8 +69,10 @@ class WatchedCluster implements Cluster {
   readonly #ipam;
   #startedMs = Number.POSITIVE_INFINITY;
 
-  constructor(options: ClusterOptions) {
-    this.#options = options;
+  constructor(tools: Tools, parts: ClusterParts) {
+    this.#tools = tools;
+    this.#parts = parts;
+    this.#log = tools.log.child('cluster');
     this.#nodes = this.#inform(resources.nodes, parseNode);
     this.#pools = this.#inform(resources.ipPools, parseIPPool);
     this.#peers = this.#inform(resources.bgpPeers, parseBGPPeer);
@@ -83,7 +81,9 @@ class WatchedCluster implements Cluster {
   }
 
   #inform<T>(resource: ResourceDef, parse: (object: KubeObject) => ParseResult<T>) {
-    const { client, timers, random, log } = this.#options;
+    const { timers, random } = this.#tools;
+    const { client } = this.#parts;
+    const log = this.#log;
     return {
       kind: resource.kind,
       informer: new Informer<T>({ client, resource, parse, timers, random, log, onChange: () => this.#changed() }),
@@ -95,9 +95,7 @@ class WatchedCluster implements Cluster {
   }
 
   start(): void {
-    const { health, timers } = this.#options;
-    health.claim('api', () => this.fault());
-    health.note('api', () => this.note());
+    const { timers } = this.#tools;
     this.#startedMs = timers.now();
     timers.set(() => this.#changed(), snapshotAfterMs);
     for (const { informer } of this.#all) informer.start();
@@ -113,8 +111,8 @@ class WatchedCluster implements Cluster {
 
   view(): ClusterView | undefined {
     if (!this.inSync) {
-      const { snapshot, timers } = this.#options;
-      return timers.now() - this.#startedMs >= snapshotAfterMs ? snapshot : undefined;
+      const waitedMs = this.#tools.timers.now() - this.#startedMs;
+      return waitedMs >= snapshotAfterMs ? this.#parts.snapshot : undefined;
     }
     return {
       nodes: [...this.#nodes.informer.items.values()],
@@ -132,10 +130,6 @@ class WatchedCluster implements Cluster {
       fault: informer.fault,
       invalid: [...informer.invalid].map(([name, { reason }]) => ({ name, reason })),
     }));
-  }
-
-  onChange(listener: () => void): void {
-    this.#listeners.push(listener);
   }
 
   fault(): string | undefined {
@@ -160,7 +154,7 @@ class WatchedCluster implements Cluster {
 
   #changed(): void {
     this.#tellInvalid();
-    for (const listener of this.#listeners) listener();
+    this.#tools.changed();
   }
 
   #tellInvalid(): void {
@@ -169,7 +163,7 @@ class WatchedCluster implements Cluster {
         const key = `${kind} ${name}`;
         if (this.#invalidTold.get(key) === reason) continue;
         this.#invalidTold.set(key, reason);
-        this.#options.log.warn('object is invalid, its last valid form stays in force', { kind, object: name, reason });
+        this.#log.warn('object is invalid, its last valid form stays in force', { kind, object: name, reason });
       }
     }
   }

@@ -6,40 +6,28 @@
 // known at start is programmed, because End-of-RIB tells restarted-from peers to forget what was not repeated (RFC 4724).
 import type { PeerSpec, Speaker } from '#bgp';
 import type { Felix } from '#felix';
-import type { Allocator } from '#ipam';
 import type { Prefix } from '#net';
-import type { Log } from '#observe';
-import { Worker, type Timers } from '#reconcile';
+import { Worker } from '#reconcile';
 import { advertisedRoutes } from './advertised.ts';
 import type { Cluster } from './cluster.ts';
 import type { Snapshot } from './snapshot.ts';
 import { addressList, identify, identityChange, type Identity } from './identity.ts';
-import type { IpamLoop } from './ipam-loop.ts';
+import type { Ipam } from './ipam-loop.ts';
 import { readLocalInterfaces } from './local-interfaces.ts';
 import { desiredPeers } from './peers.ts';
 import { poolFaults } from './pools.ts';
+import type { Tools } from './tools.ts';
 import type { Workloads } from './workloads.ts';
 
 export interface ControlParts {
+  readonly identity: Identity;
   readonly cluster: Cluster;
-  readonly allocator: Allocator;
-  readonly ipam: IpamLoop;
+  readonly ipam: Ipam;
   readonly felix: Felix;
   readonly speaker: Speaker;
   readonly workloads: Workloads;
   /** Stand for our blocks until the allocator has read them back. */
   readonly lastBlocks: readonly Prefix[];
-}
-
-export interface ControlOptions {
-  readonly identity: Identity;
-  readonly settings: { readonly interfacePrefix: string; readonly advertiseWaitMs: number };
-  readonly parts: ControlParts;
-  readonly timers: Timers;
-  readonly random: () => number;
-  readonly log: Log;
-  /** The agent cannot go on as who it is. */
-  readonly onIdentityChange: (what: string) => void;
 }
 
 /** What the last run decided, for readiness, status and /debug/state. */
@@ -64,6 +52,8 @@ export interface Control {
   snapshot(): Snapshot | undefined;
   /** A run ended: readiness and status may have changed. */
   onRun(listener: () => void): void;
+  /** The agent cannot go on as who it is: address, AS number or port changed. */
+  onIdentityChange(listener: (what: string) => void): void;
   failures(): number;
 }
 
@@ -71,38 +61,39 @@ const resyncMs = 30_000;
 /** Longest wait for the kernel before the first origination: a refused blackhole must not keep the other blocks back. */
 const firstOriginationMs = 5000;
 
-export function createControl(options: ControlOptions): Control {
-  return new ControlLoop(options);
+export function createControl(tools: Tools, parts: ControlParts): Control {
+  return new ControlLoop(tools, parts);
 }
 
 class ControlLoop implements Control {
-  readonly #options: ControlOptions;
+  readonly #tools: Tools;
   readonly #parts: ControlParts;
   #onRun: () => void = () => undefined;
+  #onIdentityChange: (what: string) => void = () => undefined;
   readonly #worker: Worker;
   readonly #startedMs: number;
   #identity: Identity;
   #state: ControlState = { confirmed: [], originated: [], peers: [], faults: [], originating: false };
   readonly #waiting = new Set<() => void>();
 
-  constructor(options: ControlOptions) {
-    this.#options = options;
-    this.#parts = options.parts;
-    this.#identity = options.identity;
-    this.#startedMs = options.timers.now();
+  constructor(tools: Tools, parts: ControlParts) {
+    this.#tools = tools;
+    this.#parts = parts;
+    this.#identity = parts.identity;
+    this.#startedMs = tools.timers.now();
     this.#worker = new Worker({
       name: 'control',
       run: () => this.#run(),
-      timers: options.timers,
-      random: options.random,
+      timers: tools.timers,
+      random: tools.random,
       resyncMs,
-      onError: (error, attempt) => options.log.warn('control loop failed', { err: error, attempt }),
+      onError: (error, attempt) => tools.log.warn('control loop failed', { err: error, attempt }),
     });
   }
 
   start(): void {
     this.#parts.felix.onProgrammed(() => this.#worker.trigger());
-    this.#parts.allocator.onBlocksChanged(() => this.#worker.trigger());
+    this.#parts.ipam.allocator.onBlocksChanged(() => this.#worker.trigger());
     this.#worker.start();
   }
 
@@ -122,6 +113,10 @@ class ControlLoop implements Control {
     return this.#worker.status().failures;
   }
 
+  onIdentityChange(listener: (what: string) => void): void {
+    this.#onIdentityChange = listener;
+  }
+
   snapshot(): Snapshot | undefined {
     const { cluster, ipam } = this.#parts;
     const view = cluster.view();
@@ -133,7 +128,7 @@ class ControlLoop implements Control {
   }
 
   readonly advertised = async (blocks: readonly Prefix[]): Promise<void> => {
-    const { timers, settings } = this.#options;
+    const { timers, settings } = this.#tools;
     const told = (): boolean => blocks.every((block) => this.#state.originated.includes(block) || !this.#isTold(block));
     this.#worker.trigger();
     if (told()) return;
@@ -153,8 +148,8 @@ class ControlLoop implements Control {
 
   /** Whether peers are told about this block at all: it is ours, or soon to be, and its pool is not kept quiet. */
   #isTold(block: Prefix): boolean {
-    const { allocator, cluster } = this.#parts;
-    if (!allocator.blocks().some(({ cidr, affine }) => affine && cidr === block)) return false;
+    const { cluster, ipam } = this.#parts;
+    if (!ipam.allocator.blocks().some(({ cidr, affine }) => affine && cidr === block)) return false;
     const pools = cluster.view()?.pools ?? [];
     return advertisedRoutes({ confirmed: [block], programmed: [block], podAddresses: [], pools }).length > 0;
   }
@@ -173,26 +168,26 @@ class ControlLoop implements Control {
     felix.setBlocks(confirmed, ipam.recovered());
     felix.setWorkloads(workloads.all(), workloads.complete);
     this.#tellSpeaker(confirmed);
-    for (const look of [...this.#waiting]) look();
+    for (const look of this.#waiting) look();
     this.#onRun();
   }
 
   /** A node that vanished from the API keeps serving as it was; one that became someone else must start anew. */
   async #checkIdentity(): Promise<void> {
-    const { settings, onIdentityChange } = this.#options;
+    const { settings } = this.#tools;
     const local = await readLocalInterfaces(settings.interfacePrefix);
     const found = identify(this.#identity.node.name, this.#parts.cluster.view(), local);
     if (!found.ok) return;
     // An interface that is down for a moment hides an address; only what the API says counts as a change.
     const change = found.faults.length > 0 ? undefined : identityChange(this.#identity, found.identity);
-    if (change !== undefined) onIdentityChange(change);
+    if (change !== undefined) this.#onIdentityChange(change);
     this.#identity = { ...this.#identity, node: found.identity.node };
   }
 
   #confirmed(): readonly Prefix[] {
-    const { allocator, ipam, lastBlocks } = this.#parts;
+    const { ipam, lastBlocks } = this.#parts;
     if (!ipam.recovered()) return lastBlocks;
-    return allocator
+    return ipam.allocator
       .blocks()
       .filter((block) => block.affine)
       .map((block) => block.cidr);
@@ -231,13 +226,13 @@ class ControlLoop implements Control {
     if (!ipam.recovered() && lastBlocks.length === 0) return false;
     const held = new Set(programmed);
     return (
-      confirmed.every((block) => held.has(block)) || this.#options.timers.now() - this.#startedMs > firstOriginationMs
+      confirmed.every((block) => held.has(block)) || this.#tools.timers.now() - this.#startedMs > firstOriginationMs
     );
   }
 
   #note(faults: readonly string[]): void {
     for (const fault of faults.filter((text) => !this.#state.faults.includes(text))) {
-      this.#options.log.warn('peer not configured', { reason: fault });
+      this.#tools.log.warn('peer not configured', { reason: fault });
     }
   }
 }

@@ -4,13 +4,12 @@
 // all away still serves its pods.
 import type { Speaker } from '#bgp';
 import type { Felix } from '#felix';
-import type { Allocator } from '#ipam';
 import type { Check, Health } from '#observe';
 import type { Cluster } from './cluster.ts';
 import type { Control } from './control.ts';
 import { addressList, type Identity } from './identity.ts';
-import type { InstallLoop } from './install-loop.ts';
-import type { IpamLoop } from './ipam-loop.ts';
+import type { Cni } from './cni.ts';
+import type { Ipam } from './ipam-loop.ts';
 import { nodeStatus, type NodeStatusBody } from './node-status.ts';
 import type { Workloads } from './workloads.ts';
 
@@ -23,24 +22,23 @@ export interface Parts {
   readonly identity: Identity;
   readonly health: Health;
   readonly cluster: Cluster;
-  readonly ipam: IpamLoop;
-  readonly allocator: Allocator;
+  readonly ipam: Ipam;
   readonly felix: Felix;
   readonly speaker: Speaker;
   readonly control: Control;
   readonly workloads: Workloads;
-  readonly installer: InstallLoop;
+  readonly cni: Cni;
 }
 
 /** Hands each check to its owner. */
-export function claimChecks({ health, ipam, felix, control, installer }: Parts): void {
+export function claimChecks({ health, ipam, felix, control, cni }: Parts): void {
   health.claim('kernel', () => kernelFault(felix));
   health.note('kernel', () => felix.status().nat.reason);
   health.claim('ipam', ipam.fault);
   health.claim('bgp', () => (control.state().originating ? undefined : 'our blocks are not in the kernel yet'));
   health.note('bgp', () => control.state().faults.join('; ') || undefined);
-  health.claim('cni', installer.fault);
-  health.note('cni', installer.note);
+  health.claim('cni', cni.fault);
+  health.note('cni', cni.note);
 }
 
 function kernelFault(felix: Felix): string | undefined {
@@ -56,7 +54,7 @@ export function servingFault(health: Health): string | undefined {
 }
 
 export async function readNodeStatus(parts: Parts): Promise<NodeStatusBody> {
-  const { identity, allocator, workloads, health, speaker, version, startedAt } = parts;
+  const { identity, ipam, workloads, health, speaker, version, startedAt } = parts;
   return nodeStatus({
     version,
     startedAt,
@@ -64,7 +62,7 @@ export async function readNodeStatus(parts: Parts): Promise<NodeStatusBody> {
     as: identity.as,
     routerId: identity.routerId,
     peers: await speaker.peers(),
-    blocks: allocator.blocks().filter((block) => block.affine),
+    blocks: ipam.allocator.blocks().filter((block) => block.affine),
     pods: workloads.all().length,
     checks: health.checks(),
   });
@@ -72,7 +70,7 @@ export async function readNodeStatus(parts: Parts): Promise<NodeStatusBody> {
 
 /** Everything, for /debug/state. */
 export async function readDebugState(parts: Parts): Promise<unknown> {
-  const { identity, cluster, control, allocator, felix, workloads, speaker, health, version, startedAt } = parts;
+  const { identity, cluster, control, ipam, felix, workloads, speaker, health, version, startedAt } = parts;
   return {
     version,
     startedAt,
@@ -80,7 +78,7 @@ export async function readDebugState(parts: Parts): Promise<unknown> {
     checks: health.checks(),
     cluster: { inSync: cluster.inSync, kinds: cluster.kinds(), view: cluster.view() },
     control: control.state(),
-    ipam: { blocks: allocator.blocks(), allocations: allocator.allocations() },
+    ipam: { blocks: ipam.allocator.blocks(), allocations: ipam.allocator.allocations() },
     kernel: felix.status(),
     workloads: workloads.all(),
     bgp: { peers: await speaker.peers(), routes: await speaker.routes() },

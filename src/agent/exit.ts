@@ -29,6 +29,13 @@ export class AgentFault extends Error {
   }
 }
 
+/** Throws AgentFault 77 unless the process runs as root. */
+export function requireRoot(): void {
+  if (process.getuid?.() === 0) return;
+  const what = 'the agent changes routes and interfaces and must run as root (CAP_NET_ADMIN)';
+  throw new AgentFault(exitCodes.permission, what);
+}
+
 /** Runs one step of starting; what it throws becomes an AgentFault with `exitCode`. */
 export async function orFault<T>(exitCode: number, step: () => T | Promise<T>): Promise<T> {
   try {

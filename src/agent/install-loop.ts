@@ -6,11 +6,11 @@ import { install, type InstallOptions } from './installer.ts';
 export interface InstallLoop {
   start(): void;
   stop(): Promise<void>;
-  trigger(): void;
+  readonly trigger: () => void;
   /** Why the files are not in place. */
-  fault(): string | undefined;
+  readonly fault: () => string | undefined;
   /** A configuration of someone else that runtimes prefer, in words. */
-  note(): string | undefined;
+  readonly note: () => string | undefined;
 }
 
 const resyncMs = 30_000;

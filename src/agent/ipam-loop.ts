@@ -1,72 +1,90 @@
-// Keeps the allocator ready: reads this node's blocks back once, then sees that each family has a block with room.
+// IPAM on this node: the allocator over the Kubernetes API, and the loop that keeps it ready.
 //
-// Until the first recovery nothing is assigned and nothing counts as ours; failures are retried for ever, as the API may
-// be away. Empty blocks beyond one per family are given back at the slow resync only, never because of a moment's view.
-import type { Allocator } from '#ipam';
+// The loop reads this node's blocks back once, then sees that each family has a block with room. Until the first recovery
+// nothing is assigned and nothing counts as ours; failures are retried for ever, as the API may be away. Empty blocks beyond
+// one per family are given back at the slow resync only, never because of a moment's view.
+import { createAllocator, type Allocator, type IpamSettings } from '#ipam';
+import { createIpamStore, type KubeClient } from '#kube';
 import type { Family } from '#net';
-import { formatError, type Log } from '#observe';
-import { Worker, type Timers } from '#reconcile';
+import { formatError } from '#observe';
+import { Worker } from '#reconcile';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ClusterView } from './cluster-view.ts';
+import type { Cluster } from './cluster.ts';
+import type { Identity } from './identity.ts';
+import type { Part } from './life.ts';
+import { createPoolView } from './pools.ts';
+import type { Tools } from './tools.ts';
 
-export interface IpamLoopOptions {
+export interface Ipam extends Part {
   readonly allocator: Allocator;
+  /** Families in which a pod gets an address now. */
   readonly families: () => readonly Family[];
-  /** All pools have been listed. */
-  readonly inSync: () => boolean;
-  readonly onRecovered: () => void;
-  readonly timers: Timers;
-  readonly random: () => number;
-  readonly log: Log;
-}
-
-export interface IpamLoop {
-  start(): void;
-  stop(): Promise<void>;
   trigger(): void;
+  /** Whether the store has been read: what the allocator does not list is not ours. */
   recovered(): boolean;
   failures(): number;
   /** Why no address can be given out, undefined when one can. */
-  fault(): string | undefined;
+  readonly fault: () => string | undefined;
+}
+
+export interface IpamParts {
+  readonly client: KubeClient;
+  readonly cluster: Cluster;
+  readonly identity: Identity;
 }
 
 const resyncMs = 300_000;
+const backoff = { baseMs: 200, maxMs: 10_000, jitter: 0.5 };
 
-export function createIpamLoop(options: IpamLoopOptions): IpamLoop {
-  const { allocator, log } = options;
+export function createIpam(tools: Tools, { client, cluster, identity }: IpamParts): Ipam {
+  const log = tools.log.child('ipam');
+  const { pools, families } = createPoolView(cluster, identity);
+  const allocator = createAllocator({
+    node: tools.settings.nodeName,
+    store: createIpamStore(client),
+    pools,
+    settings: () => ipamSettings(cluster.view()),
+    now: Date.now,
+    random: tools.random,
+    sleep: (delayMs, signal) => delay(delayMs, undefined, { signal }),
+    log,
+  });
   let recovered = false;
   let fault: string | undefined = 'blocks have not been read yet';
-  let lastReleaseMs = options.timers.now();
+  let lastReleaseMs = tools.timers.now();
   const worker = new Worker({
     name: 'ipam',
-    timers: options.timers,
-    random: options.random,
+    timers: tools.timers,
+    random: tools.random,
     resyncMs,
-    backoff: { baseMs: 200, maxMs: 10_000, jitter: 0.5 },
+    backoff,
     async run(signal) {
       if (!recovered) {
         await allocator.recover(signal);
         recovered = true;
         log.info('blocks read back', { blocks: allocator.blocks().map((block) => block.cidr) });
-        options.onRecovered();
+        tools.changed();
       }
-      if (!options.inSync()) return;
-      const families = options.families();
-      if (families.length === 0) {
-        fault =
-          'no IPPool serves this node in a family it has an address of; create one, or check disabled and nodeSelector';
-        return;
-      }
-      await allocator.ensureBlocks(families, signal);
-      fault = undefined;
-      if (options.timers.now() - lastReleaseMs < resyncMs) return;
-      lastReleaseMs = options.timers.now();
+      if (!cluster.inSync) return;
+      const wanted = families();
+      fault =
+        wanted.length === 0
+          ? 'no IPPool serves this node in a family it has an address of; create one, or check disabled and nodeSelector'
+          : undefined;
+      await allocator.ensureBlocks(wanted, signal);
+      if (tools.timers.now() - lastReleaseMs < resyncMs) return;
+      lastReleaseMs = tools.timers.now();
       await allocator.releaseEmptyBlocks(signal);
     },
     onError(error, attempt) {
       fault = formatError(error);
-      if (attempt === 1) log.warn('blocks are not available', { err: error });
+      if (attempt === 1) log.warn('blocks are not available', { reason: fault });
     },
   });
   return {
+    allocator,
+    families,
     start: () => worker.start(),
     stop: () => worker.stop(),
     trigger: () => worker.trigger(),
@@ -74,4 +92,10 @@ export function createIpamLoop(options: IpamLoopOptions): IpamLoop {
     failures: () => worker.status().failures,
     fault: () => fault,
   };
+}
+
+function ipamSettings(view: ClusterView | undefined): Partial<IpamSettings> {
+  if (view === undefined) return {};
+  const { strictAffinity, maxBlocksPerHost, cooldownSec } = view.ipam;
+  return { strictAffinity, maxBlocksPerNode: maxBlocksPerHost, cooldownSeconds: cooldownSec };
 }

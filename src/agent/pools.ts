@@ -58,8 +58,8 @@ export function poolFaults(pools: readonly PoolObject[]): readonly string[] {
 
 /** What this node may assign from now, from the cluster as it is now. */
 export interface PoolView {
-  pools(): readonly Pool[];
-  families(): readonly Family[];
+  readonly pools: () => readonly Pool[];
+  readonly families: () => readonly Family[];
 }
 
 /** Joins pools and node; the node's labels are those of its present object, or of the start when it is gone. */

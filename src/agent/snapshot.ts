@@ -47,7 +47,7 @@ export interface SnapshotFile {
   write(snapshot: Snapshot): Promise<void>;
 }
 
-export async function openSnapshotFile({ folder, log }: { folder: string; log: Log }): Promise<SnapshotFile> {
+export async function openSnapshotFile(folder: string, log: Log): Promise<SnapshotFile> {
   const path = join(folder, fileName);
   let text = await readIfPresent(path);
   const last = text === undefined ? undefined : parseSnapshot(text);

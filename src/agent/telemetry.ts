@@ -1,13 +1,12 @@
 // What each part's live state looks like as metrics: one reader per metric, called at scrape. Nothing is counted twice.
 import type { PeerStatus, Speaker } from '#bgp';
 import type { Felix } from '#felix';
-import type { Allocator } from '#ipam';
 import { prefixFamily, type Prefix } from '#net';
 import type { Health, Metrics } from '#observe';
 import type { CniHandler } from './attachments.ts';
 import type { Cluster } from './cluster.ts';
 import type { Control } from './control.ts';
-import type { IpamLoop } from './ipam-loop.ts';
+import type { Ipam } from './ipam-loop.ts';
 import type { Workloads } from './workloads.ts';
 
 export interface TelemetryParts {
@@ -15,8 +14,7 @@ export interface TelemetryParts {
   readonly health: Health;
   readonly cluster: Cluster;
   readonly control: Control;
-  readonly ipam: IpamLoop;
-  readonly allocator: Allocator;
+  readonly ipam: Ipam;
   readonly felix: Felix;
   readonly speaker: Speaker;
   readonly workloads: Workloads;
@@ -97,8 +95,8 @@ function collectBgp(metrics: Metrics, { speaker }: TelemetryParts): void {
   );
 }
 
-function collectIpam(metrics: Metrics, { allocator }: TelemetryParts): void {
-  const own = () => allocator.blocks().filter((block) => block.affine);
+function collectIpam(metrics: Metrics, { ipam }: TelemetryParts): void {
+  const own = () => ipam.allocator.blocks().filter((block) => block.affine);
   metrics.collect('manx_ipam_blocks', () =>
     own().map(({ cidr }) => ({ labels: { family: familyLabel(cidr) }, value: 1 })),
   );

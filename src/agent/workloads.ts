@@ -8,8 +8,8 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Workload, WorkloadKey } from '#felix';
 import { tryParseIp } from '#net';
-import type { Log } from '#observe';
 import { removeDurably, writeDurably } from './files.ts';
+import type { Tools } from './tools.ts';
 
 /** The name of a pod interface in IPAM: its handle. */
 export function handleOf({ containerId, ifname }: WorkloadKey): string {
@@ -28,8 +28,7 @@ export interface Workloads {
 const recordVersion = 1;
 
 /** Reads the records of an earlier run. Rejects when the folder cannot be made or listed. */
-export async function openWorkloads(options: { folder: string; log: Log; onChange: () => void }): Promise<Workloads> {
-  const { folder, log, onChange } = options;
+export async function openWorkloads({ log, changed }: Tools, folder: string): Promise<Workloads> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const names = (await readdir(folder)).filter((name) => name.endsWith('.json'));
   const table = new Map<string, Workload>();
@@ -52,11 +51,11 @@ export async function openWorkloads(options: { folder: string; log: Log; onChang
     async put(workload) {
       await writeDurably(join(folder, fileName(workload)), formatRecord(workload), 0o600);
       table.set(handleOf(workload), workload);
-      onChange();
+      changed();
     },
     async remove(key) {
       await removeDurably(join(folder, fileName(key)));
-      if (table.delete(handleOf(key))) onChange();
+      if (table.delete(handleOf(key))) changed();
     },
   };
 }

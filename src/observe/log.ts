@@ -47,9 +47,14 @@ function wrap(logger: pino.Logger): Log {
   };
 }
 
-/** One line of text for any thrown value: message, then the causes behind it. */
+/** One line of text for any thrown value: message, then the causes behind it that it does not quote already. */
 export function formatError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause === undefined ? '' : `: ${formatError(error.cause)}`;
-  return `${error.message}${cause}`;
+  if (!(error instanceof Error)) return oneLine(String(error));
+  const message = oneLine(error.message);
+  const cause = error.cause === undefined ? '' : formatError(error.cause);
+  return cause === '' || message.includes(cause) ? message : `${message}: ${cause}`;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
 }
