@@ -38,37 +38,71 @@ export async function pingAll(
   return { sent, failures };
 }
 
-export interface StreamResult {
-  readonly sent: number;
-  readonly received: number;
-  readonly elapsedMs: number;
+/** How many of `count` echo requests, one every 20 ms, were answered. */
+export async function answered(from: Host, address: string, count: number): Promise<number> {
+  const argv = ['ping', '-n', '-q', '-c', String(count), '-i', '0.02', '-W', '1', address];
+  const done = await execa('ip', inside(from.netns, argv), { reject: false });
+  return Number(/(\d+) received/.exec(done.stdout)?.[1] ?? 0);
 }
 
-/** A stream of numbered echo requests; a request without its reply counts as lost. Stops by itself. */
-export async function pingStream(
-  netns: string,
-  address: string,
-  options: { count: number; intervalMs: number },
+const probe = fileURLToPath(new URL('./probe-udp.ts', import.meta.url));
+const sourcePort = '7001';
+const streamPort = '7002';
+
+/** Runs the UDP probe in a namespace and gives what it printed; {} when it printed nothing. */
+async function runProbe(netns: string, argv: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+  const done = await execa('ip', inside(netns, [process.execPath, probe, ...argv]), { reject: false });
+  const parsed: unknown = done.stdout.trim() === '' ? {} : JSON.parse(done.stdout);
+  return Object.fromEntries(Object.entries(parsed ?? {}));
+}
+
+export interface StreamResult {
+  readonly sent: number;
+  /** Distinct sequence numbers that reached the other end. */
+  readonly arrived: number;
+  /** Distinct sequence numbers that came back. */
+  readonly returned: number;
+  readonly perSecond: number;
+}
+
+/** `seconds` of numbered datagrams at 100 a second from one host to another and back. */
+export async function streamBetween(
+  from: Host,
+  to: Host,
+  options: { address: string; seconds: number },
 ): Promise<StreamResult> {
-  const begin = performance.now();
-  const interval = String(options.intervalMs / 1000);
-  const argv = ['ping', '-n', '-q', '-c', String(options.count), '-i', interval, '-W', '2', address];
-  const done = await execa('ip', inside(netns, argv), { reject: false });
-  const match = /(\d+) packets transmitted, (\d+) received/.exec(done.stdout);
-  return { sent: Number(match?.[1] ?? 0), received: Number(match?.[2] ?? 0), elapsedMs: performance.now() - begin };
+  const lifetimeMs = String(options.seconds * 1000 + 4000);
+  const reflector = runProbe(to.netns, ['reflect', options.address, streamPort, lifetimeMs]);
+  await waitForReflector(to.netns);
+  const stream = await runProbe(from.netns, [
+    'stream',
+    options.address,
+    streamPort,
+    String(options.seconds * 100),
+    '10',
+  ]);
+  const { arrived } = await reflector;
+  const sent = Number(stream['sent'] ?? 0);
+  return {
+    sent,
+    arrived: Number(arrived ?? 0),
+    returned: Number(stream['returned'] ?? 0),
+    perSecond: Math.round(sent / (Number(stream['elapsedMs'] ?? Number.NaN) / 1000)),
+  };
+}
+
+/** Until the reflector's socket is in the namespace's own table: a stream must not begin before its mirror hangs. */
+async function waitForReflector(netns: string): Promise<void> {
+  const script = `for i in $(seq 100); do grep -qi ':${Number(streamPort).toString(16)} ' /proc/net/udp /proc/net/udp6 && exit 0; sleep 0.02; done`;
+  await execa('ip', inside(netns, ['sh', '-c', script]), { reject: false });
 }
 
 /** The source address that a UDP receiver in `to` saw on a datagram sent from `from`; '' when none arrived in 3 s. */
 export async function observedSource(from: Host, to: Host, address: string): Promise<string> {
-  const program = fileURLToPath(new URL('./probe-udp.ts', import.meta.url));
-  const port = '7001';
-  const receiver = execa('ip', inside(to.netns, [process.execPath, program, 'receive', address, port]), {
-    reject: false,
-  });
-  const sender = execa('ip', inside(from.netns, [process.execPath, program, 'send', address, port]), { reject: false });
-  const seen = await receiver;
-  await sender;
-  return seen.stdout.trim();
+  const receiver = runProbe(to.netns, ['receive', address, sourcePort]);
+  await runProbe(from.netns, ['send', address, sourcePort]);
+  const { source } = await receiver;
+  return typeof source === 'string' ? source : '';
 }
 
 /** True when the kernel of a namespace has a unicast route for exactly this prefix. */

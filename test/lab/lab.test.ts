@@ -21,7 +21,7 @@ import { acrossRacks, setStage, type Stage } from '../../src/lab/demo/stage.ts';
 import { isNodeReady, labDown, labUp, torSocket } from '../../src/lab/lab.ts';
 import { listNamespaces } from '../../src/lab/namespaces.ts';
 import { addPod, deletePod } from '../../src/lab/pods.ts';
-import { pingStream } from '../../src/lab/probes.ts';
+import { answered, streamBetween } from '../../src/lab/probes.ts';
 import { findProcess, signalProcess, waitFor } from '../../src/lab/processes.ts';
 import { labPaths } from '../../src/lab/state.ts';
 import { needRoot } from '../support/need.ts';
@@ -73,8 +73,7 @@ describe('a lab of two racks', { ...need, concurrency: false }, () => {
   test('negative control: with BGP stopped on a ToR pods of different racks cannot talk, and with it started they can', async () => {
     const [from, to] = acrossRacks(stage);
     const tor = stage.topology.tors[0]?.name ?? '';
-    const probe = async (): Promise<number> =>
-      (await pingStream(from.netns, to.addresses[0] ?? '', { count: 3, intervalMs: 20 })).received;
+    const probe = async (): Promise<number> => await answered(from, to.addresses[0] ?? '', 3);
     assert.equal(await probe(), 3);
     await birdCommand(torSocket(lab, tor), 'disable all');
     await waitFor('the routes to go', async () => ((await probe()) === 0 ? true : undefined), 10_000);
@@ -89,14 +88,8 @@ describe('a lab of two racks', { ...need, concurrency: false }, () => {
   });
 
   test('an agent stopped with SIGTERM and started again loses none', async () => {
-    const [from, to] = acrossRacks(stage);
-    const stream = pingStream(from.netns, to.addresses[1] ?? '', { count: 700, intervalMs: 10 });
-    await delay(1000);
-    const old = signalProcess(lab, to.node, 'SIGTERM');
-    const { sent, received } = await stream;
-    assert.notEqual(findProcess(lab, to.node)?.pid, old);
-    assert.equal(sent - received, 0);
-    assert.ok((await sessionsClaim(stage)).holds);
+    const claim = await killClaim(stage, 'SIGTERM');
+    assert.ok(claim.holds, claim.detail);
   });
 
   test('a learned route deleted by hand comes back', async () => {
@@ -108,7 +101,8 @@ describe('a lab of two racks', { ...need, concurrency: false }, () => {
     const client = await createLabClient(lab);
     const blocks = (await ownBlocks(stage)).map((block) => block.cidr).toSorted();
     const [from, to] = acrossRacks(stage);
-    const stream = pingStream(from.netns, to.addresses[0] ?? '', { count: 300, intervalMs: 10 });
+    const stream = streamBetween(from, to, { address: to.addresses[1] ?? '', seconds: 4 });
+    await delay(500);
     const old = signalProcess(lab, 'apiserver', 'SIGKILL');
     await waitFor(
       'a new API server',
@@ -116,8 +110,8 @@ describe('a lab of two racks', { ...need, concurrency: false }, () => {
       15_000,
     );
     assert.deepEqual((await ownBlocks(stage)).map((block) => block.cidr).toSorted(), blocks);
-    const { sent, received } = await stream;
-    assert.equal(sent - received, 0);
+    const { sent, returned } = await stream;
+    assert.equal(sent - returned, 0);
     const pod = await waitFor(
       'a pod',
       () => addPod(lab, 'afterapi', stage.topology.nodes[0]?.name ?? '').catch(() => undefined),
