@@ -114,7 +114,7 @@ const doors: Readonly<Record<string, readonly RegExp[]>> = {
   execa: [/^felix\/iproute2\/run\.ts$/, /^felix\/.*\/run\.ts$/, /^src\/lab\//],
   'node:child_process': [/^src\/lab\//],
   'node:worker_threads': [/^src\/speaker\//],
-  'node:net': [/^bgp\/session\/(connection|transport)\.ts$/, /^bgp\/speaker\.ts$/, /^src\/(agent|cni|lab)\//],
+  'node:net': [/^bgp\/session\/(connection|tcp-transport)\.ts$/, /^bgp\/speaker\.ts$/, /^src\/(agent|cni|lab)\//],
 };
 
 test('processes, sockets and heavy libraries are used only where the house says', () => {
