@@ -3,50 +3,26 @@
  * every watch event with the recorded one. What is known to differ is listed with its reason; nothing else may.
  */
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { describe, test } from 'node:test';
+import { callApi } from './api-call.ts';
 import { Binding, compareJson, type Exchange, type Json, readRecording, translate } from './recording.ts';
 import { makeDataDir, removeDataDir, type ServerProcess, startServer } from './server-process.ts';
 
 const pools = '/apis/manx.network/v1/ippools';
 
-let server: ServerProcess;
-before(async () => {
-  server = await startServer({ dataDir: await makeDataDir() });
-});
-after(async () => {
-  await server.stop();
-  await removeDataDir(server.dataDir);
-});
+/** The server of the replay that is running: each has its own, so that they can run side by side. */
+const running = new AsyncLocalStorage<ServerProcess>();
+
+function serverUrl(): string {
+  return running.getStore()?.url ?? '';
+}
 
 async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Json> {
-  const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
-  const response = await fetch(`${server.url}${path}`, {
-    method,
-    headers: { 'Content-Type': 'application/json', ...headers },
-    ...(text === undefined ? {} : { body: text }),
-  });
-  const answer: Json = JSON.parse(await response.text());
-  return answer;
+  return await callApi(serverUrl(), { method, path, body, headers });
 }
 
 const patchMerge = { 'Content-Type': 'application/merge-patch+json' };
-
-/** Deletes every pool, peer, pod and block, finalizers or not. */
-async function clear(): Promise<void> {
-  for (const path of [
-    pools,
-    '/apis/manx.network/v1/bgppeers',
-    '/api/v1/namespaces/default/pods',
-    '/api/v1/namespaces/default/configmaps',
-  ]) {
-    const list = (await call('GET', path)) as { items: { metadata: { name: string; finalizers?: string[] } }[] };
-    for (const { metadata } of list.items) {
-      if (metadata.finalizers !== undefined)
-        await call('PATCH', `${path}/${metadata.name}`, { metadata: { finalizers: null } }, patchMerge);
-      await call('DELETE', `${path}/${metadata.name}`, { gracePeriodSeconds: 0 });
-    }
-  }
-}
 
 function pool(index: number): unknown {
   return {
@@ -282,28 +258,38 @@ const replays: readonly Replay[] = [
   { name: 'watch-timeout', scene: async (bind) => fivePools().then(() => bind('1001')) },
 ];
 
-for (const replay of replays) {
-  describe(`recorded ${replay.name}`, () => {
-    test('answers as the recorded server did', async () => {
-      await clear();
-      const binding = new Binding();
-      const bind: Bind = async (recorded) => {
-        const list = (await call('GET', `${pools}?limit=1`)) as { metadata: { resourceVersion: string } };
-        binding.bind(recorded, list.metadata.resourceVersion);
-      };
-      await replay.scene(bind);
-      const differences = await run(replay, binding, bind);
-      assert.equal(differences.join('\n'), '');
+describe('recorded requests', { concurrency: 6 }, () => {
+  for (const replay of replays) {
+    test(`${replay.name} is answered as the recorded server did`, async () => {
+      const dataDir = await makeDataDir();
+      const server = await startServer({ dataDir });
+      try {
+        const differences = await running.run(server, async () => await replayScenario(replay));
+        assert.equal(differences.join('\n'), '');
+      } finally {
+        await server.stop();
+        await removeDataDir(dataDir);
+      }
     });
-  });
+  }
+});
+
+async function replayScenario(replay: Replay): Promise<string[]> {
+  const binding = new Binding();
+  const bind: Bind = async (recorded) => {
+    const list = (await call('GET', `${pools}?limit=1`)) as { metadata: { resourceVersion: string } };
+    binding.bind(recorded, list.metadata.resourceVersion);
+  };
+  await replay.scene(bind);
+  return await run(replay, binding, bind);
 }
 
 async function run(replay: Replay, binding: Binding, bind: Bind): Promise<string[]> {
   const recording = await readRecording(`raw/${replay.name}`);
   const differences: string[] = [];
-  const running: Promise<void>[] = [];
+  const background: Promise<void>[] = [];
   for (const [index, step] of recording.steps.entries()) {
-    if (replay.waitBefore?.includes(index) === true) await Promise.all(running);
+    if (replay.waitBefore?.includes(index) === true) await Promise.all(background);
     await replay.before?.[index]?.(bind);
     if (replay.leftOut?.[index] !== undefined) continue;
     for (const exchange of step.exchanges ?? []) {
@@ -313,14 +299,14 @@ async function run(replay: Replay, binding: Binding, bind: Bind): Promise<string
         differences.push(...lines.map((line) => `${label}: ${line}`));
       });
       if (step.raw?.includes('in the background') === true) {
-        running.push(done);
+        background.push(done);
         // The watch must be open before what it is to see happens.
         await new Promise((resolve) => setTimeout(resolve, 60));
       } else await done;
     }
     await replay.during?.[index]?.(bind);
   }
-  await Promise.all(running);
+  await Promise.all(background);
   return differences;
 }
 
@@ -328,7 +314,7 @@ async function exchangeOnce(exchange: Exchange, binding: Binding): Promise<strin
   const { request } = exchange;
   const headers = { ...request.headers };
   const body = await requestBody(request.body, request.path, binding);
-  const response = await fetch(`${server.url}${translatePath(request.path, binding)}`, {
+  const response = await fetch(`${serverUrl()}${translatePath(request.path, binding)}`, {
     method: request.method,
     headers: { Accept: 'application/json', ...headers },
     ...(body === undefined ? {} : { body: new TextEncoder().encode(body) }),

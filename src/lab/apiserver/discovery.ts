@@ -9,6 +9,7 @@ const builtInVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'pa
 const statusVerbs = ['get', 'patch', 'update'];
 
 function verbsOf(resource: Resource): readonly string[] {
+  if (resource.readOnly) return ['get', 'list', 'watch'];
   return resource.builtIn ? builtInVerbs : crdVerbs;
 }
 

@@ -32,6 +32,8 @@ export interface Resource {
   readonly hasStatus: boolean;
   /** Built-in kinds have some rules of their own (builtins.ts) and do not prune. */
   readonly builtIn: boolean;
+  /** Shown but not written through the API: the CRDs themselves. */
+  readonly readOnly: boolean;
   readonly schema: StructuralSchema;
   readonly validator: SchemaValidator;
   readonly columns: readonly PrinterColumn[];
@@ -159,6 +161,7 @@ export async function resourceOf(manifest: JsonObject): Promise<Resource> {
     namespaced: textField(spec, 'scope') === 'Namespaced',
     hasStatus,
     builtIn,
+    readOnly: spec['x-read-only'] === true,
     schema,
     validator: await SchemaValidator.compile(schema),
     columns: arrayField(version, 'additionalPrinterColumns').filter(isJsonObject).map(columnOf),

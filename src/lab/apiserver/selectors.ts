@@ -49,8 +49,9 @@ function parseRequirements(tokens: string[]): readonly Requirement[] {
   const requirements: Requirement[] = [];
   let position = 0;
   const peek = (): string => tokens[position] ?? '';
-  const fail = (expected: string): never => {
-    throw badRequest(`unable to parse requirement: found '${peek()}', expected: ${expected}`);
+  const fail = (expected: string, between = false): never => {
+    const prefix = between ? '' : 'unable to parse requirement: ';
+    throw badRequest(`${prefix}found '${peek()}', expected: ${expected}`);
   };
   const word = (): string => {
     const token = peek();
@@ -74,9 +75,9 @@ function parseRequirements(tokens: string[]): readonly Requirement[] {
   while (position < tokens.length) {
     requirements.push(requirement());
     if (position >= tokens.length) break;
-    if (peek() !== ',') fail("',' or 'end of string'");
+    if (peek() !== ',') fail("',' or 'end of string'", true);
     position += 1;
-    if (position >= tokens.length) fail('identifier after ,');
+    if (position >= tokens.length) fail("identifier after ','", true);
   }
   return requirements;
 

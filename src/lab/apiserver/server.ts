@@ -7,13 +7,13 @@ import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http';
 import type { AddressInfo, Server as NetServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { bootstrap } from './bootstrap.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, versionInfo } from './discovery.ts';
 import type { Engine, Target } from './engine.ts';
 import { isSet } from './list.ts';
 import { type AnswerForm, negotiate, negotiateStream, plainJson } from './negotiate.ts';
-import { formatTime } from './objects.ts';
 import { openApiDocument, openApiIndex } from './openapi.ts';
-import { readManifests, Registry, storageName } from './registry.ts';
+import { readManifests, Registry } from './registry.ts';
 import { type Answer, send, sendError, sendText, tableOptions } from './respond.ts';
 import { findRoute } from './routes.ts';
 import { notFound, PlainNotFound, StatusError, tooLarge } from './status-objects.ts';
@@ -75,7 +75,7 @@ export class ApiServer {
       tableShape(resource);
     }
     await this.#store.open();
-    await this.#bootstrap();
+    await bootstrap(this.#engine);
   }
 
   /** Listens on a loopback port; 0 takes a free one. Rejects with the error of `listen` (EADDRINUSE). */
@@ -119,29 +119,6 @@ export class ApiServer {
     setTimeout(() => this.#http.closeAllConnections(), 500).unref();
     await closed;
     await this.#store.close();
-  }
-
-  /** The namespaces every cluster has; in a new store they are what revision 1 and 2 are about. */
-  async #bootstrap(): Promise<void> {
-    const namespaces = storageName({ group: '', plural: 'namespaces' });
-    let isNew = false;
-    for (const name of ['default', 'kube-system']) {
-      if (this.#store.get(namespaces, name) !== undefined) continue;
-      isNew = true;
-      await this.#store.put(namespaces, name, {
-        apiVersion: 'v1',
-        kind: 'Namespace',
-        metadata: {
-          name,
-          uid: randomUUID(),
-          creationTimestamp: formatTime(Date.now()),
-          labels: { 'kubernetes.io/metadata.name': name },
-        },
-        spec: { finalizers: ['kubernetes'] },
-        status: { phase: 'Active' },
-      });
-    }
-    if (isNew) this.#store.forgetHistory();
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -62,6 +62,8 @@ export async function answerVerb(engine: Engine, request: VerbRequest): Promise<
   const { target, query } = request;
   const form = { ...request.form, table: tableOptions(query, request.form.version, engine.now()) };
   checkSubresource(engine, target, request.method);
+  const verb = writeVerbs[request.method];
+  if (target.resource.readOnly && verb !== undefined) throw methodNotAllowed(target.resource, verb);
   switch (request.method) {
     case 'GET':
     case 'HEAD':
@@ -80,6 +82,13 @@ export async function answerVerb(engine: Engine, request: VerbRequest): Promise<
       throw methodNotAllowed(target.resource, '');
   }
 }
+
+const writeVerbs: Readonly<Record<string, string>> = {
+  POST: 'create',
+  PUT: 'update',
+  PATCH: 'patch',
+  DELETE: 'delete',
+};
 
 const subresourceVerbs: Readonly<Record<string, string>> = { POST: 'create', DELETE: 'delete' };
 
