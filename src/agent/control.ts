@@ -35,7 +35,9 @@ export interface ControlState {
   readonly confirmed: readonly Prefix[];
   readonly originated: readonly Prefix[];
   readonly peers: readonly PeerSpec[];
-  readonly faults: readonly string[];
+  /** What could not be followed, in words. */
+  readonly peerFaults: readonly string[];
+  readonly poolFaults: readonly string[];
   /** The speaker was told what we originate. */
   readonly originating: boolean;
 }
@@ -73,7 +75,14 @@ class ControlLoop implements Control {
   readonly #worker: Worker;
   readonly #startedMs: number;
   #identity: Identity;
-  #state: ControlState = { confirmed: [], originated: [], peers: [], faults: [], originating: false };
+  #state: ControlState = {
+    confirmed: [],
+    originated: [],
+    peers: [],
+    peerFaults: [],
+    poolFaults: [],
+    originating: false,
+  };
   readonly #waiting = new Set<() => void>();
 
   constructor(tools: Tools, parts: ControlParts) {
@@ -211,12 +220,14 @@ class ControlLoop implements Control {
     speaker.setPeers(peers);
     const originating = this.#state.originating || this.#mayOriginate(confirmed, programmed);
     if (originating) speaker.setOriginated(originated);
-    this.#note(faults);
+    const overlaps = poolFaults(view.pools);
+    this.#note([...faults, ...overlaps]);
     this.#state = {
       confirmed,
       originated: originating ? prefixes : [],
       peers,
-      faults: [...faults, ...poolFaults(view.pools)],
+      peerFaults: faults,
+      poolFaults: overlaps,
       originating,
     };
   }
@@ -231,8 +242,9 @@ class ControlLoop implements Control {
   }
 
   #note(faults: readonly string[]): void {
-    for (const fault of faults.filter((text) => !this.#state.faults.includes(text))) {
-      this.#tools.log.warn('peer not configured', { reason: fault });
+    const known = [...this.#state.peerFaults, ...this.#state.poolFaults];
+    for (const fault of faults.filter((text) => !known.includes(text))) {
+      this.#tools.log.warn('configuration cannot be followed', { reason: fault });
     }
   }
 }

@@ -35,8 +35,9 @@ export function claimChecks({ health, ipam, felix, control, cni }: Parts): void 
   health.claim('kernel', () => kernelFault(felix));
   health.note('kernel', () => felix.status().nat.reason);
   health.claim('ipam', ipam.fault);
+  health.note('ipam', () => control.state().poolFaults.join('; ') || undefined);
   health.claim('bgp', () => (control.state().originating ? undefined : 'our blocks are not in the kernel yet'));
-  health.note('bgp', () => control.state().faults.join('; ') || undefined);
+  health.note('bgp', () => control.state().peerFaults.join('; ') || undefined);
   health.claim('cni', cni.fault);
   health.note('cni', cni.note);
 }

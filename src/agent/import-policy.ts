@@ -1,14 +1,22 @@
 // Which routes are believed and which are told, as data for the speaker (DESIGN decision 15). Pure.
 //
 // Import: inside a pool (a disabled one counts: its addresses live on), never inside or covering one of our own blocks,
-// and from a mesh peer only with that node as next hop: one wrong node must not hijack pods. A default route or a prefix
-// outside the pools is refused from anyone. Export: what we originate, nothing learned.
+// and from a mesh peer only with that node as next hop: one wrong node must not hijack pods. The one exception is a host
+// route inside an own block, from a mesh peer for itself: an address it borrowed there. It cannot take a pod of ours away,
+// because Felix puts local pods first. A default route or a prefix outside the pools is refused from anyone.
+// Export: what we originate, nothing learned.
 import type { PolicyRule, PrefixRange, RoutePolicy } from '#bgp';
 import { contains, makePrefix, maxLength, prefixAddress, prefixFamily, prefixLength, type Ip, type Prefix } from '#net';
 
 /** The prefix itself and everything inside. */
 function inside(prefix: Prefix): PrefixRange {
   return { prefix, minLength: prefixLength(prefix), maxLength: maxLength(prefixFamily(prefix)) };
+}
+
+/** The single addresses in a prefix. */
+function hostsOf(prefix: Prefix): PrefixRange {
+  const length = maxLength(prefixFamily(prefix));
+  return { prefix, minLength: length, maxLength: length };
 }
 
 function exactly(prefix: Prefix): PrefixRange {
@@ -36,7 +44,18 @@ export function importPolicy(inputs: ImportInputs, nextHops: readonly Ip[] | und
   const own = inputs.ownBlocks.map(inside);
   const over = [...new Set(inputs.ownBlocks.flatMap((block) => covering(block, inputs.pools)))].map(exactly);
   const pools = inputs.pools.map(inside);
+  const borrowed: PolicyRule[] =
+    nextHops === undefined
+      ? []
+      : [
+          {
+            name: 'borrowed from a block of this node',
+            match: { prefixes: inputs.ownBlocks.map(hostsOf), nextHops },
+            action: 'accept',
+          },
+        ];
   const rules: PolicyRule[] = [
+    ...borrowed,
     { name: 'inside a block of this node', match: { prefixes: own }, action: 'reject' },
     { name: 'covers a block of this node', match: { prefixes: over }, action: 'reject' },
     {

@@ -240,7 +240,9 @@ const verdicts: readonly { route: string; via?: string; action: 'accept' | 'reje
   { route: 'fd00:64::80/122', via: '2001:db8::2', action: 'accept', rule: 'inside a pool' },
   { route: '10.64.7.0/26', via: '192.0.2.3', action: 'reject', rule: 'next hop is not the peer' },
   { route: '10.64.3.0/26', action: 'reject', rule: 'inside a block of this node' },
-  { route: '10.64.3.5/32', action: 'reject', rule: 'inside a block of this node' },
+  { route: '10.64.3.5/32', action: 'accept', rule: 'borrowed from a block of this node' },
+  { route: '10.64.3.5/32', via: '192.0.2.3', action: 'reject', rule: 'inside a block of this node' },
+  { route: '10.64.3.4/31', action: 'reject', rule: 'inside a block of this node' },
   { route: '10.64.2.0/23', action: 'reject', rule: 'covers a block of this node' },
   { route: '10.64.0.0/16', action: 'reject', rule: 'covers a block of this node' },
   { route: 'fd00:64::/48', via: '2001:db8::2', action: 'reject', rule: 'covers a block of this node' },
@@ -263,7 +265,7 @@ test('a configured peer may be any next hop, but no more prefixes', () => {
   equal(evaluatePolicy(policy, prefix('0.0.0.0/0'), ip('203.0.113.1')).action, 'reject');
 });
 
-test('no route inside or over an own block is ever believed', () => {
+test('no route inside or over an own block is ever believed from a configured peer', () => {
   const pools = [prefix('10.64.0.0/16')];
   const own = prefix('10.64.3.0/26');
   const policy = importPolicy({ pools, ownBlocks: [own] }, undefined);

@@ -5,7 +5,7 @@ import { matches, parseSelector } from '#selector';
 import { families, type Addresses, type ClusterView, type NodeObject, type PoolObject } from './cluster-view.ts';
 import type { Identity } from './identity.ts';
 
-/** IPAM's pools for this node: nodeSelector evaluated; one that is only for requests by name counts as disabled. */
+/** IPAM's pools for this node: nodeSelector (readable, the kind checked it) evaluated; one that is only for requests by name counts as disabled. */
 export function ipamPools(pools: readonly PoolObject[], node: NodeObject): readonly Pool[] {
   return pools.map(({ name, cidr, blockSize, disabled, automatic, natOutgoing, nodeSelector }) => ({
     name,
@@ -13,16 +13,8 @@ export function ipamPools(pools: readonly PoolObject[], node: NodeObject): reado
     blockSize,
     disabled: disabled || !automatic,
     natOutgoing,
-    selectsNode: selects(nodeSelector, node),
+    selectsNode: matches(parseSelector(nodeSelector), node.labels),
   }));
-}
-
-function selects(selector: string, node: NodeObject): boolean {
-  try {
-    return matches(parseSelector(selector), node.labels);
-  } catch {
-    return false;
-  }
 }
 
 /** Families in which a pod gets an address: the node has one, and a pool may serve it. */
@@ -31,29 +23,25 @@ export function podFamilies(pools: readonly Pool[], addresses: Addresses): reado
   return families.filter((family) => addresses[family] !== undefined && served.includes(family));
 }
 
-/** Overlapping pools and unreadable selectors, one sentence each. Addresses stay unique all the same: blocks decide. */
-export function poolFaults(pools: readonly PoolObject[]): readonly string[] {
+/** Pools that share addresses with another, by name, with the sentence that says so. */
+export function overlapsOf(pools: readonly PoolObject[]): ReadonlyMap<string, string> {
   const sorted = pools.toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  const overlapping = sorted.flatMap((pool, i) =>
-    sorted
-      .slice(i + 1)
-      .filter((other) => overlaps(pool.cidr, other.cidr))
-      .map(
-        (other) =>
-          `IPPool ${other.name} (${other.cidr}) overlaps IPPool ${pool.name} (${pool.cidr}); delete one of them`,
-      ),
-  );
-  const unreadable = sorted.flatMap(({ name, nodeSelector }) => {
-    try {
-      parseSelector(nodeSelector);
-      return [];
-    } catch (error) {
-      return [
-        `IPPool ${name}: nodeSelector: ${error instanceof Error ? error.message : String(error)}; the pool serves no node`,
-      ];
-    }
+  const pairs = sorted.flatMap((pool) => {
+    const other = sorted.find((candidate) => candidate !== pool && overlaps(candidate.cidr, pool.cidr));
+    if (other === undefined) return [];
+    return [
+      [
+        pool.name,
+        `IPPool ${pool.name} (${pool.cidr}) overlaps IPPool ${other.name} (${other.cidr}); delete one of them`,
+      ] as const,
+    ];
   });
-  return [...overlapping, ...unreadable];
+  return new Map(pairs);
+}
+
+/** What is wrong with the pools together, one sentence each. Addresses stay unique all the same: blocks never overlap. */
+export function poolFaults(pools: readonly PoolObject[]): readonly string[] {
+  return [...overlapsOf(pools).values()];
 }
 
 /** What this node may assign from now, from the cluster as it is now. */
