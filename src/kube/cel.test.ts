@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { CelRuleError, createCelValidator } from './cel.ts';
 import type { CelRule, CelSchema } from './cel-schema.ts';
@@ -12,39 +14,13 @@ function holds(rule: string, a: string): boolean {
 }
 
 suite('the CEL environment of Kubernetes', () => {
-  const cases: readonly (readonly [rule: string, a: string, expected: boolean])[] = [
-    ['isIP(self)', '10.0.0.1', true],
-    ['isIP(self)', '10.0.0.01', false],
-    ['isIP(self)', 'fe80::1%eth0', false],
-    ['isIP(self)', '::ffff:10.0.0.1', false],
-    ['ip.isCanonical(self)', 'fd00::1', true],
-    ['ip.isCanonical(self)', 'FD00::1', false],
-    ['ip(self).family() == 6', 'fd00::1', true],
-    ['ip(self) == ip("fd00::1")', 'FD00:0::1', true],
-    ['ip(self).isLoopback()', '127.9.9.9', true],
-    ['ip(self).isLinkLocalUnicast()', 'fe90::1', true],
-    ['ip(self).isLinkLocalMulticast()', 'ff02::5', true],
-    ['ip(self).isGlobalUnicast()', '10.0.0.1', true],
-    ['ip(self).isGlobalUnicast()', '0.0.0.0', false],
-    ['isCIDR(self)', '10.0.0.1/8', true],
-    ['isCIDR(self)', '10.0.0.0/33', false],
-    ['isCIDR(self)', '10.0.0.0/08', false],
-    ['isCIDR(self)', '10.0.0.0', false],
-    ['cidr(self) == cidr(self).masked()', '10.0.0.0/8', true],
-    ['cidr(self) == cidr(self).masked()', '10.0.0.1/8', false],
-    ['cidr(self).prefixLength() == 56', 'fd00::/56', true],
-    ['cidr(self).ip() == ip("10.0.0.1")', '10.0.0.1/8', true],
-    ['cidr(self).containsIP("10.9.9.9") && cidr(self).containsIP(ip("10.0.0.0"))', '10.0.0.0/8', true],
-    ['cidr(self).containsIP("fd00::1")', '10.0.0.0/8', false],
-    ['cidr(self).containsCIDR("10.1.0.0/16") && !cidr(self).containsCIDR(cidr("0.0.0.0/0"))', '10.0.0.0/8', true],
-    ['string(cidr(self)) == "fd00::/8"', 'FD00::/8', true],
-    ['self.split(":")[1] == "b"', 'a:b', true],
-    ['duration(self).getSeconds() == 90', '1m30s', true],
-    ['self.matches("^[a-z]+$")', 'abc', true],
-    ['["a", "b"].exists(x, x == self)', 'b', true],
-  ];
-  for (const [rule, a, expected] of cases)
-    test(`${rule} is ${expected} for ${a}`, () => assert.equal(holds(rule, a), expected));
+  // also evaluated by the code of a real API server: test/kubernetes/real-rules
+  const cases: readonly { readonly rule: string; readonly self: string; readonly holds: boolean }[] = JSON.parse(
+    readFileSync(join(import.meta.dirname, 'cel-cases.json'), 'utf8'),
+  );
+  for (const { rule, self, holds: expected } of cases) {
+    test(`${rule} is ${expected} for ${self}`, () => assert.equal(holds(rule, self), expected));
+  }
 });
 
 suite('a rule that cannot be compiled fails when the validator is made', () => {
