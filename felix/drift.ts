@@ -9,7 +9,7 @@ import type { FelixStatus, Repair } from './status.ts';
 type Change = 'deleted' | 'modified' | 'unknown';
 
 export class Drift {
-  readonly counts = { added: 0, changed: 0, removed: 0, nat: 0, sysctls: 0 };
+  readonly counts = { added: 0, changed: 0, removed: 0, links: 0, nat: 0, sysctls: 0 };
   lastRepair: Repair | undefined;
   #suspectedMs: number | undefined;
   readonly #found = new Map<Prefix, Change>();

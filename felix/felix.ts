@@ -35,7 +35,10 @@ export interface Felix {
   /** Applies changes to the learned routes; a route with no next hops is gone. */
   applyLearned(batch: LearnedBatch): void;
   setPools(pools: readonly PoolInput[], inSync: boolean): void;
-  /** Replaces the table of wired workloads (after a restart: what the agent remembers). Wires nothing by itself. */
+  /**
+   * The table of wired workloads as the agent remembers it; wires nothing. What was plugged or unplugged meanwhile and is
+   * not in the agent's memory yet, or still is, stands as it was plugged or unplugged.
+   */
   setWorkloads(workloads: readonly Workload[], inSync: boolean): void;
   /** Wires one pod interface; idempotent; resolves when pod side and host routes are in the kernel · throws FelixError. */
   plug(workload: Workload): Promise<void>;
@@ -178,7 +181,8 @@ class NodeFelix implements Felix {
         batch.forget(workload.hostInterface);
         loop.forgetDevice(workload.hostInterface);
       }
-      this.#tables.addWorkload(workload);
+      loop.deviceMade(workload.hostInterface);
+      this.#tables.plugged(workload);
       await loop.applied(workload.addresses.map(hostPrefix));
     });
   }
@@ -193,13 +197,11 @@ class NodeFelix implements Felix {
     }
     const { loop, wiring } = this.#needRunning();
     await wiring.inOrder(hostInterface, async () => {
-      this.#tables.released.add(hostInterface);
-      const workload = this.#tables.removeWorkload(hostInterface);
+      const workload = this.#tables.unplugged(hostInterface);
       // Routes first, then the link they are on; where that fails, the kernel takes them along with the link.
       if (workload !== undefined) await loop.applied(workload.addresses.map(hostPrefix)).catch(() => undefined);
       await wiring.unwire(hostInterface);
       loop.forgetDevice(hostInterface);
-      this.#tables.released.delete(hostInterface);
     });
   }
 
@@ -240,7 +242,7 @@ class NodeFelix implements Felix {
       workloads: this.#tables.workloads.size,
       unresolved: faults(loop?.unresolved),
       conflicts: faults(loop?.conflicts),
-      drift: loop?.drift.status ?? { added: 0, changed: 0, removed: 0, nat: 0, sysctls: 0 },
+      drift: loop?.drift.status ?? { added: 0, changed: 0, removed: 0, links: 0, nat: 0, sysctls: 0 },
       counters: {
         ...(loop?.counters ?? { commands: 0, readBacks: 0, failures: 0 }),
         respawns: (running?.batch.respawns ?? 0) + (running?.shell.respawns ?? 0) + (running?.monitor.respawns ?? 0),

@@ -38,6 +38,7 @@ function pod(id: string, ...addresses: string[]): Workload {
 }
 
 async function startLoop(kernel: FakeKernel, tables = new Tables()) {
+  kernel.wire(pod('a', '10.64.0.5'));
   const timers = createVirtualTimers();
   const loop = new Loop({
     settings: defaultFelixSettings,
@@ -267,7 +268,7 @@ test('a repair is booked with what was wrong and how long it took', async () => 
   kernel.put(ours('10.99.0.0/26', '172.18.0.9'));
   loop.suspect();
   await timers.advanceAsync(50);
-  assert.deepEqual(loop.drift.status, { added: 1, changed: 1, removed: 1, nat: 0, sysctls: 0 });
+  assert.deepEqual(loop.drift.status, { added: 1, changed: 1, removed: 1, links: 0, nat: 0, sysctls: 0 });
   assert.match(loop.drift.lastRepair?.what ?? '', /^route 10\.64\.\S+ \((deleted|modified)\) and 2 more$/);
   await loop.stop();
 });
@@ -284,7 +285,7 @@ test('a flushed nft table and a changed sysctl are put back at the audit', async
   await timers.advanceAsync(defaultFelixSettings.resyncMs + 1000);
   assert.match(kernel.table ?? '', /nat-pools-4/);
   assert.equal(kernel.sysctls.get('net/ipv4/ip_forward'), '1');
-  assert.deepEqual(loop.drift.status, { added: 0, changed: 0, removed: 0, nat: 1, sysctls: 1 });
+  assert.deepEqual(loop.drift.status, { added: 0, changed: 0, removed: 0, links: 0, nat: 1, sysctls: 1 });
   await loop.stop();
 });
 
@@ -292,13 +293,79 @@ test('the route of an address that moved to a new sandbox is replaced, and survi
   const kernel = node();
   const { loop, tables, settle } = await startLoop(kernel);
   fill(tables, { pods: [pod('a', '10.64.0.5')] });
+  const b = pod('b', '10.64.0.5');
   await settle();
-  tables.addWorkload(pod('b', '10.64.0.5'));
+  kernel.wire(b);
+  loop.deviceMade(b.hostInterface);
+  tables.plugged(b);
   await settle();
   assert.deepEqual(kernel.view(OURS), { '10.64.0.5/32': '%mxb' });
-  tables.removeWorkload('mxa');
+  tables.unplugged('mxa');
   await settle();
   assert.deepEqual(kernel.view(OURS), { '10.64.0.5/32': '%mxb' });
   assert.equal(kernel.commands.filter((line) => line.startsWith('route del')).length, 0);
   await loop.stop();
 });
+
+test("the agent's memory may lag behind what was plugged and unplugged", async () => {
+  const kernel = node();
+  const { loop, tables, settle } = await startLoop(kernel);
+  fill(tables, {});
+  const a = pod('a', '10.64.0.5');
+  tables.plugged(a);
+  tables.setWorkloads([], true);
+  await settle();
+  assert.deepEqual(kernel.view(OURS), { '10.64.0.5/32': '%mxa' }, 'plugged, not remembered yet');
+  tables.setWorkloads([a], true);
+  tables.unplugged(a.hostInterface);
+  tables.setWorkloads([a], true);
+  await settle();
+  assert.deepEqual(kernel.view(OURS), {}, 'unplugged, still remembered');
+  tables.setWorkloads([], true);
+  tables.plugged(a);
+  tables.setWorkloads([a], true);
+  tables.setWorkloads([], true);
+  await settle();
+  assert.deepEqual(kernel.view(OURS), {}, 'remembered once, then forgotten');
+  await loop.stop();
+});
+
+test('a pod whose interface is gone is reported and hinders nothing; when it is back, so is its route', async () => {
+  const kernel = node();
+  const { loop, tables, settle } = await startLoop(kernel);
+  fill(tables, { ...rich, pods: [pod('a', '10.64.0.5'), pod('z', '10.64.0.9')] });
+  await settle();
+  assert.deepEqual([...loop.unresolved], [['10.64.0.9/32', 'interface mxz of its pod is missing or down']]);
+  assert.equal(loop.counters.failures, 0);
+  kernel.wire(pod('z', '10.64.0.9'));
+  loop.suspect();
+  await settle();
+  assert.equal(kernel.view(OURS)['10.64.0.9/32'], '%mxz');
+  await loop.stop();
+});
+
+const hostDamages: Readonly<Record<string, (kernel: FakeKernel) => void>> = {
+  'a host end set down': (kernel) => kernel.setDown('mxa'),
+  'flushed neighbours': (kernel) => kernel.neighbours.clear(),
+};
+for (const [name, damage] of Object.entries(hostDamages)) {
+  test(`${name} is put right, its routes with it, in one run`, async () => {
+    const kernel = node();
+    const { loop, tables, settle } = await startLoop(kernel);
+    fill(tables, rich);
+    await settle();
+    const before = kernel.view(OURS);
+    damage(kernel);
+    loop.suspect();
+    await settle();
+    assert.deepEqual(kernel.view(OURS), before);
+    assert.equal(loop.drift.status.links, 1);
+    assert.equal(kernel.isUp('mxa'), true);
+    assert.ok(kernel.neighbours.has('mxa 10.64.0.5'));
+    const commands = kernel.commands.length;
+    loop.suspect();
+    await settle();
+    assert.equal(kernel.commands.length, commands, 'a second run issues none');
+    await loop.stop();
+  });
+}

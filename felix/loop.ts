@@ -9,6 +9,7 @@ import { type Timers, Worker } from '#reconcile';
 import { masqueradeTable } from './calc/masquerade.ts';
 import { NextHopResolver } from './calc/next-hop.ts';
 import { allPrefixes, type RouteInputs, type Wanted, wantedRoute } from './calc/routes.ts';
+import { applyHostEnds, brokenHostEnds } from './driver/links.ts';
 import { isWanted, readTable, writeTable } from './driver/nftables.ts';
 import { type KernelState, readKernel } from './driver/read.ts';
 import { applyRoutes, planRoutes, type RouteStep } from './driver/routes.ts';
@@ -48,6 +49,7 @@ const EMPTY: KernelState = {
   underlay: { routes: [], addresses: new Set() },
   foreign: new Set(),
   links: [],
+  neighbours: [],
 };
 
 export class Loop {
@@ -57,6 +59,8 @@ export class Loop {
   readonly actual = new Map<Prefix, Route>();
   readonly unresolved = new Map<Prefix, string>();
   readonly conflicts = new Map<Prefix, string>();
+  /** Pod interfaces that are up. */
+  readonly devices = new Set<string>();
   kernel: KernelState = EMPTY;
   lastError: string | undefined;
   readonly counters = { commands: 0, readBacks: 0, failures: 0 };
@@ -66,6 +70,10 @@ export class Loop {
   #mustRead = true;
   #auditDueMs = 0;
   #sysctlsSet = false;
+  /** Pod interfaces plugged and unplugged since the last read-back began: what it says of them is old. */
+  #since = { made: new Set<string>(), gone: new Set<string>() };
+  /** Host ends are judged once by each read-back. */
+  #linksSeen: KernelState = EMPTY;
   /** What was last written, and how this nft prints it. */
   #nat: { readonly wanted: string | undefined; readonly printed: string | undefined } | undefined;
   #waiters: Waiter[] = [];
@@ -116,8 +124,18 @@ export class Loop {
     this.#worker.trigger();
   }
 
+  /** A pod interface was made or found whole: newer than any read-back under way. */
+  deviceMade(device: string): void {
+    this.devices.add(device);
+    this.#since.made.add(device);
+    this.#since.gone.delete(device);
+  }
+
   /** The kernel took these with their device; not drift. */
   forgetDevice(device: string): void {
+    this.devices.delete(device);
+    this.#since.made.delete(device);
+    this.#since.gone.add(device);
     for (const [prefix, route] of this.actual) {
       if (!route.nextHops.some((hop) => hop.device === device)) continue;
       this.actual.delete(prefix);
@@ -142,6 +160,7 @@ export class Loop {
     try {
       if (this.#mustRead || audit) await this.#readBack();
       const dirty = tables.take();
+      if (dirty.everything) await this.#applyHostEnds();
       const refused = await this.#applyRoutes(dirty);
       this.#settle(waiters, refused);
       const faults = [
@@ -163,14 +182,40 @@ export class Loop {
   async #readBack(): Promise<void> {
     const { shell, settings, tables } = this.#options;
     const reading = readKernel(shell, { protocol: settings.routeProtocol, metric: settings.metric });
+    const since = { made: new Set<string>(), gone: new Set<string>() };
+    this.#since = since;
     this.#mustRead = false;
     this.kernel = await reading;
-    if (this.counters.readBacks > 0) this.drift.compare(this.actual, this.kernel.ours, this.desired);
+    const isGone = (route: Route) => route.nextHops.some((hop) => since.gone.has(hop.device));
+    const ours = new Map([...this.kernel.ours].filter(([, route]) => !isGone(route)));
+    if (this.counters.readBacks > 0) this.drift.compare(this.actual, ours, this.desired);
     this.counters.readBacks += 1;
     this.actual.clear();
-    for (const [prefix, route] of this.kernel.ours) this.actual.set(prefix, route);
+    for (const [prefix, route] of ours) this.actual.set(prefix, route);
     this.#resolver = new NextHopResolver(this.kernel.underlay);
+    const up = this.kernel.links.filter((link) => link.up && !since.gone.has(link.name)).map((link) => link.name);
+    this.devices.clear();
+    for (const name of [...up, ...since.made]) this.devices.add(name);
     tables.markEverything();
+  }
+
+  /** Host ends that someone set down or whose neighbours someone flushed; their routes come back in the same run. */
+  async #applyHostEnds(): Promise<void> {
+    const { tables, batch, log } = this.#options;
+    if (this.kernel === this.#linksSeen) return;
+    this.#linksSeen = this.kernel;
+    const { made, gone } = this.#since;
+    const old = [...tables.workloads.values()].filter(({ hostInterface: name }) => !made.has(name) && !gone.has(name));
+    const broken = brokenHostEnds(old, this.kernel.links, this.kernel.neighbours);
+    if (broken.length === 0) return;
+    const refused = await applyHostEnds(batch, broken);
+    for (const { hostInterface } of broken) {
+      const reason = refused.get(hostInterface);
+      if (reason === undefined) {
+        this.devices.add(hostInterface);
+        this.#bookRepair('links', `interface ${hostInterface}`);
+      } else log.warn({ interface: hostInterface, reason }, 'pod interface could not be put right');
+    }
   }
 
   async #applyRoutes(dirty: Dirty): Promise<ReadonlyMap<Prefix, string>> {
@@ -209,6 +254,7 @@ export class Loop {
       learned: tables.learned,
       workloads: tables.workloadPrefixes(),
       resolver: this.#resolver,
+      devices: this.devices,
       protocol: settings.routeProtocol,
       metric: settings.metric,
     };
@@ -257,7 +303,7 @@ export class Loop {
     if (known) this.#bookRepair('nat', `nft table ${NFT_TABLE}`);
   }
 
-  #bookRepair(kind: 'nat' | 'sysctls', what: string): void {
+  #bookRepair(kind: 'links' | 'nat' | 'sysctls', what: string): void {
     this.drift.counts[kind] += 1;
     this.drift.repaired(what, this.#options.timers.now());
   }

@@ -31,11 +31,12 @@ export interface FelixStatus {
   /** Learned routes with no usable next hop, refused ones, and prefixes a foreign route of equal key holds. */
   readonly unresolved: readonly RouteFault[];
   readonly conflicts: readonly RouteFault[];
-  /** Since start: routes put back, changed back, removed because unknown; nft table rewrites; sysctls set again. */
+  /** Since start: routes put back, changed back, removed because unknown; host ends of pods, nft tables, sysctls put right. */
   readonly drift: {
     readonly added: number;
     readonly changed: number;
     readonly removed: number;
+    readonly links: number;
     readonly nat: number;
     readonly sysctls: number;
   };

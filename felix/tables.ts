@@ -29,8 +29,13 @@ export class Tables {
   pools: readonly PoolInput[] = [];
   /** By host interface, in the order they were wired. */
   readonly workloads = new Map<string, Workload>();
-  /** Host interfaces that were unplugged by name: their routes may go whether the table is in sync or not. */
+  /**
+   * Host interfaces that were unplugged and that the agent's memory may still hold: never taken back from it, and their
+   * routes may go whether the table is in sync or not.
+   */
   readonly released = new Set<string>();
+  /** Host interfaces that were plugged and that the agent's memory may not hold yet. */
+  readonly #fresh = new Set<string>();
   #byPrefix: ReadonlyMap<Prefix, Workload> | undefined;
   #everything = true;
   #nat = true;
@@ -76,22 +81,38 @@ export class Tables {
   setWorkloads(workloads: readonly Workload[], inSync: boolean): void {
     this.#sync('workloads', inSync);
     const kept = new Set(workloads.map((workload) => workload.hostInterface));
-    for (const name of this.workloads.keys()) if (!kept.has(name)) this.removeWorkload(name);
-    for (const workload of workloads) this.addWorkload(workload);
+    for (const name of this.workloads.keys()) if (!kept.has(name) && !this.#fresh.has(name)) this.#remove(name);
+    for (const name of this.released) if (!kept.has(name)) this.released.delete(name);
+    for (const workload of workloads) {
+      this.#fresh.delete(workload.hostInterface);
+      if (!this.released.has(workload.hostInterface)) this.#add(workload);
+    }
   }
 
-  addWorkload(workload: Workload): void {
+  plugged(workload: Workload): void {
+    this.released.delete(workload.hostInterface);
+    this.#fresh.add(workload.hostInterface);
+    this.#add(workload);
+  }
+
+  unplugged(hostInterface: string): Workload | undefined {
+    this.released.add(hostInterface);
+    this.#fresh.delete(hostInterface);
+    return this.#remove(hostInterface);
+  }
+
+  #add(workload: Workload): void {
     const old = this.workloads.get(workload.hostInterface);
     if (old !== undefined && old.addresses.join() === workload.addresses.join()) {
       this.workloads.set(workload.hostInterface, workload);
       return;
     }
-    this.removeWorkload(workload.hostInterface);
+    this.#remove(workload.hostInterface);
     this.workloads.set(workload.hostInterface, workload);
     this.#touch(workload);
   }
 
-  removeWorkload(hostInterface: string): Workload | undefined {
+  #remove(hostInterface: string): Workload | undefined {
     const workload = this.workloads.get(hostInterface);
     if (workload === undefined) return undefined;
     this.workloads.delete(hostInterface);

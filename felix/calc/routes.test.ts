@@ -31,6 +31,8 @@ const resolver = new NextHopResolver({
   ],
 });
 
+const devices = new Set(['mxa', 'mxb']);
+
 const states: Readonly<Record<string, State>> = {
   empty: { wanted: {} },
   'own block': {
@@ -45,6 +47,10 @@ const states: Readonly<Record<string, State>> = {
   'the same address in a new sandbox': {
     pods: { a: ['10.64.0.5'], b: ['10.64.0.5'] },
     wanted: { '10.64.0.5/32': 'mxb from 172.18.0.2' },
+  },
+  'a pod whose interface is gone': {
+    pods: { c: ['10.64.0.5'] },
+    wanted: { '10.64.0.5/32': 'no: interface mxc of its pod is missing or down' },
   },
   'a learned block': {
     learned: { '10.64.1.0/26': ['172.18.0.3'], 'fd64::40/122': ['fd18::3'] },
@@ -107,7 +113,7 @@ function enter(tables: Tables, state: State): void {
 
 function inputsOf(tables: Tables): RouteInputs {
   const { node, blocks, learned } = tables;
-  return { node, blocks, learned, workloads: tables.workloadPrefixes(), resolver, protocol: 84, metric: 8400 };
+  return { node, blocks, learned, workloads: tables.workloadPrefixes(), resolver, devices, protocol: 84, metric: 8400 };
 }
 
 function say(prefix: Prefix, inputs: RouteInputs): string | undefined {

@@ -17,6 +17,8 @@ export interface RouteInputs {
   /** By host prefix; where two sandboxes claim one address, the one wired last. */
   readonly workloads: ReadonlyMap<Prefix, Workload>;
   readonly resolver: NextHopResolver;
+  /** Pod interfaces that are up. */
+  readonly devices: ReadonlySet<string>;
   readonly protocol: number;
   readonly metric: number;
 }
@@ -27,7 +29,10 @@ export type Wanted = { readonly route: Route } | { readonly reason: string } | u
 /** What one prefix should be. */
 export function wantedRoute(prefix: Prefix, inputs: RouteInputs): Wanted {
   const workload = inputs.workloads.get(prefix);
-  if (workload !== undefined) return { route: workloadRoute(prefix, workload, inputs) };
+  if (workload !== undefined) {
+    if (inputs.devices.has(workload.hostInterface)) return { route: workloadRoute(prefix, workload, inputs) };
+    return { reason: `interface ${workload.hostInterface} of its pod is missing or down` };
+  }
   if (inputs.blocks.get(prefix) !== undefined) return { route: blackhole(prefix, inputs) };
   const nextHops = inputs.learned.get(prefix);
   return nextHops === undefined ? undefined : learnedRoute(prefix, nextHops, inputs);

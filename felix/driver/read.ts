@@ -1,5 +1,5 @@
 /**
- * Reading this namespace back: links, addresses and the main table of both families, in one script of a coprocess.
+ * Reading this namespace back: links, addresses, permanent neighbours and the main table of both families, in one script of a coprocess.
  * Everything is read, not only what is ours: foreign routes are what next hops resolve through and what we must not hit.
  */
 import type { Ip, Prefix } from '#net';
@@ -7,6 +7,7 @@ import type { Underlay } from '../calc/next-hop.ts';
 import { FelixError } from '../errors.ts';
 import { parseIpJson } from '../iproute2/json.ts';
 import { decodeLinks, type Link } from '../iproute2/link.ts';
+import { decodeNeighbours, type Neighbour } from '../iproute2/neigh.ts';
 import { decodeRoutes, type Route, routeKey } from '../iproute2/route.ts';
 import type { Shell } from '../iproute2/shell.ts';
 
@@ -20,12 +21,15 @@ export interface KernelState {
   /** `routeKey`s held by other protocols. */
   readonly foreign: ReadonlySet<string>;
   readonly links: readonly Link[];
+  /** Permanent ones. */
+  readonly neighbours: readonly Neighbour[];
 }
 
 const SEPARATOR = '\u001d';
 /** `|| r=$?` keeps going: a table that does not exist yet (no IPv4 route was ever added) is an empty one. */
 const SCRIPT = [
   'ip -j -N addr show || exit_code=$?',
+  'ip -j -N neigh show nud permanent || exit_code=$?',
   'ip -j -N -d -4 route show table main || exit_code=$?',
   'ip -j -N -d -6 route show table main || exit_code=$?',
 ].join(`; printf '\\035'; `);
@@ -34,13 +38,14 @@ const SCRIPT = [
 export async function readKernel(shell: Shell, ownership: { protocol: number; metric: number }): Promise<KernelState> {
   const { stdout, stderr } = await shell.run(SCRIPT);
   const trouble = stderr.replaceAll(/^(Error: ipv[46]: FIB table does not exist\.|Dump terminated)$/gm, '').trim();
-  const [addr, route4, route6] = stdout.split(SEPARATOR);
-  if (addr === undefined || route4 === undefined || route6 === undefined || trouble !== '') {
+  const [addr, neigh, route4, route6] = stdout.split(SEPARATOR);
+  if (addr === undefined || neigh === undefined || route4 === undefined || route6 === undefined || trouble !== '') {
     throw new FelixError('KERNEL_REFUSED', `reading routes back failed: ${trouble || 'output cut short'}`);
   }
   const links = decodeLinks(parseIpJson(addr));
   const routes = [...decodeRoutes(parseIpJson(route4), 4), ...decodeRoutes(parseIpJson(route6), 6)];
-  return splitRoutes(routes, links, ownership);
+  const neighbours = decodeNeighbours(parseIpJson(neigh));
+  return { ...splitRoutes(routes, links, ownership), links, neighbours };
 }
 
 /** Tells ours from foreign ones. */
@@ -48,7 +53,7 @@ export function splitRoutes(
   routes: readonly Route[],
   links: readonly Link[],
   ownership: { readonly protocol: number; readonly metric: number },
-): KernelState {
+): Omit<KernelState, 'links' | 'neighbours'> {
   const ours = new Map<Prefix, Route>();
   const strays: Route[] = [];
   const others: Route[] = [];
@@ -59,5 +64,5 @@ export function splitRoutes(
   }
   const addresses = new Set<Ip>(links.flatMap((link) => link.addresses.map((address) => address.ip)));
   const foreign = new Set(others.map((route) => routeKey(route.prefix, route.metric)));
-  return { ours, strays, underlay: { routes: others, addresses }, foreign, links };
+  return { ours, strays, underlay: { routes: others, addresses }, foreign };
 }

@@ -67,6 +67,11 @@ function createSteps(workload: Workload, mtu: number, start: Start): readonly St
   return start.from === 'stale' ? [ip('host', 'stale veth', deleteLinkLine(host)), create] : [create];
 }
 
+/** The batch lines of the host end alone, for putting it right where the pair is there. */
+export function planHostEnd(workload: Workload): readonly string[] {
+  return hostSteps(workload).flatMap((step) => (step.kind === 'ip' ? [step.line] : []));
+}
+
 function hostSteps({ hostInterface: host, addresses }: Workload): readonly Step[] {
   const mac = podMac(host);
   return [

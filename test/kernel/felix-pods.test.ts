@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { FelixNode } from '../support/felix-node.ts';
+import { FelixNode, until } from '../support/felix-node.ts';
 import { needRoot } from '../support/need.ts';
 
 /**
@@ -152,6 +152,23 @@ describe('pods on one node', needRoot('ip', 'nsenter', 'ping'), () => {
     await host.felix.call('plug', { ...stated.workload, mtu: 1300 });
     assert.match(stated.namespace.sh('ip link show eth0'), /mtu 1300/);
   });
+
+  const podDamages = {
+    'its host end set down': 'ip link set DEV down',
+    'its neighbours flushed and something else changed':
+      'ip neigh flush dev DEV nud permanent; ip addr add 192.0.2.9/32 dev lo; ip addr del 192.0.2.9/32 dev lo',
+    'its routes deleted': 'ip route del 10.64.0.19; ip -6 route del fd64::19',
+  };
+  for (const [name, damage] of Object.entries(podDamages)) {
+    test(`a pod with ${name} is reachable again within a second`, async () => {
+      const pod = host.pod('hurt', '10.64.0.19', 'fd64::19');
+      await host.plug(pod);
+      host.node.sh(damage.replaceAll('DEV', pod.workload.hostInterface));
+      await until('whole', async () => ((await host.felix.call('check', pod.workload)) as string[]).length === 0, 1000);
+      pod.namespace.sh(`${ping('172.18.0.1')} && ${ping('fd18::1')}`);
+      await host.unplug(pod);
+    });
+  }
 
   test('garbage collection sees host ends nobody remembers, and can remove them', async () => {
     const pod = host.pod('garbage', '10.64.0.18');

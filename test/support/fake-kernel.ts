@@ -8,12 +8,18 @@ import type { SysctlFiles } from '../../felix/driver/sysctls.ts';
 import type { Batch } from '../../felix/iproute2/batch.ts';
 import { decodeMonitorRoute, type Route, routeKey } from '../../felix/iproute2/route.ts';
 import type { Shell } from '../../felix/iproute2/shell.ts';
+import type { Workload } from '../../felix/inputs.ts';
+import { podMac } from '../../felix/workload/name.ts';
 
 const NAMES: Readonly<Record<string, string>> = { unicast: '1', blackhole: '6', unreachable: '7', prohibit: '8' };
 
 export class FakeKernel {
   readonly routes = new Map<string, Route>();
   addresses: readonly { readonly device: string; readonly ip: Ip; readonly length: number }[] = [];
+  /** Pod interfaces: name → up. */
+  readonly #pods = new Map<string, boolean>();
+  /** `device address` → MAC, permanent ones. */
+  readonly neighbours = new Map<string, string>();
   table: string | undefined;
   readonly sysctls = new Map<string, string>();
   /** Every batch line that was applied or refused. */
@@ -34,6 +40,25 @@ export class FakeKernel {
     };
     this.routes.set(routeKey(full.prefix, full.metric), full);
     return this;
+  }
+
+  /** A pod's host end as `plug` leaves it. */
+  wire(workload: Workload): void {
+    this.#pods.set(workload.hostInterface, true);
+    for (const ip of workload.addresses) {
+      this.neighbours.set(`${workload.hostInterface} ${ip}`, podMac(workload.hostInterface));
+    }
+  }
+
+  /** Sets a pod's host end down, which costs its IPv4 routes and its neighbours. */
+  setDown(device: string): void {
+    this.#pods.set(device, false);
+    for (const key of this.neighbours.keys()) if (key.startsWith(`${device} `)) this.neighbours.delete(key);
+    for (const [key, route] of this.routes) if (route.nextHops[0]?.device === device) this.routes.delete(key);
+  }
+
+  isUp(device: string): boolean {
+    return this.#pods.get(device) ?? false;
   }
 
   /** The routes one protocol wrote, as `prefix → via%dev…` or type, in order of prefix. */
@@ -85,6 +110,11 @@ export class FakeKernel {
 
   #apply(line: string): string | undefined {
     this.commands.push(line);
+    const [, up] = /^link set dev (\S+) up$/.exec(line) ?? [];
+    if (up !== undefined) this.#pods.set(up, true);
+    const [, ip, mac, device] = /^neigh replace (\S+) lladdr (\S+) dev (\S+) nud permanent$/.exec(line) ?? [];
+    if (mac !== undefined) this.neighbours.set(`${device} ${ip}`, mac);
+    if (/^(link|neigh|addr) /.test(line)) return undefined;
     const [, verb = '', specification = ''] = /^route (add|replace|del) (.*)$/.exec(line) ?? [];
     const route = decodeMonitorRoute(specification);
     if (route === undefined) return `not faked: ${line}`;
@@ -114,8 +144,19 @@ export class FakeKernel {
         .filter((address) => address.device === ifname)
         .map(({ ip, length }) => ({ local: ip, prefixlen: length })),
     }));
+    const pods = [...this.#pods].map(([ifname, up], index) => ({
+      ifindex: index + 100,
+      ifname,
+      flags: up ? ['UP'] : [],
+    }));
+    const neighbours = [...this.neighbours].map(([key, lladdr]) => {
+      const [dev, dst] = key.split(' ');
+      return { dst, dev, lladdr, state: ['PERMANENT'] };
+    });
     const of = (family: 4 | 6) => [...this.routes.values()].filter((route) => prefixFamily(route.prefix) === family);
-    const stdout = [links, of(4).map(toJson), of(6).map(toJson)].map((json) => JSON.stringify(json)).join('\u001d');
+    const stdout = [[...links, ...pods], neighbours, of(4).map(toJson), of(6).map(toJson)]
+      .map((json) => JSON.stringify(json))
+      .join('\u001d');
     return Promise.resolve({ code: 0, stdout, stderr: '' });
   }
 

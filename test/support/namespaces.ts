@@ -55,7 +55,8 @@ export function connect(
 ): void {
   a.at.sh(`ip link add ${a.device} type veth peer name ${b.device} netns ${b.at.path}`);
   for (const end of [a, b]) {
-    end.at.sh(`ip link set ${end.device} up`);
+    // Without duplicate address detection: until it is over the kernel solicits no neighbour for a forwarded packet.
+    end.at.sh(`echo 0 >/proc/sys/net/ipv6/conf/${end.device}/accept_dad; ip link set ${end.device} up`);
     for (const address of end.addresses) {
       end.at.sh(`ip addr add ${address} dev ${end.device}${address.includes(':') ? ' nodad' : ''}`);
     }
