@@ -1,6 +1,6 @@
 /**
- * The lab's own door to the server: a Unix socket for what is no Kubernetes API. `POST /netns {"name": …}` makes the
- * server listen in one more network namespace, `DELETE /netns` closes that socket again (an open socket keeps a deleted
+ * The lab's own door to the server: a Unix socket for what is no Kubernetes API. `POST /netns/NAME` (or `POST /netns {"name": …}`) makes the
+ * server listen in one more network namespace, `DELETE /netns/NAME` closes that socket again (an open socket keeps a deleted
  * namespace and its links alive), `POST /compact` forgets the history of events. Mode 0600, because it
  * is as powerful as the API itself.
  */
@@ -59,12 +59,15 @@ export class ControlSocket {
 
   async #act(what: string, body: string): Promise<void> {
     if (what === 'POST /compact') return await this.#actions.compact();
-    if (what !== 'POST /netns' && what !== 'DELETE /netns') {
-      throw new Error(`${what} is unknown: expected POST /netns, DELETE /netns or POST /compact`);
-    }
-    const value: unknown = JSON.parse(body);
-    const name = typeof value === 'object' && value !== null && 'name' in value ? value.name : undefined;
+    const match = /^(POST|DELETE) \/netns(?:\/([^/]+))?$/.exec(what);
+    if (match === null) throw new Error(`${what} is unknown: expected POST or DELETE /netns/NAME, or POST /compact`);
+    const name = match[2] ?? nameOf(body);
     if (typeof name !== 'string' || name === '') throw new Error('name must be the name of a network namespace');
-    await (what === 'POST /netns' ? this.#actions.addNetns(name) : this.#actions.removeNetns(name));
+    await (match[1] === 'POST' ? this.#actions.addNetns(name) : this.#actions.removeNetns(name));
   }
+}
+
+function nameOf(body: string): unknown {
+  const value: unknown = body === '' ? undefined : JSON.parse(body);
+  return typeof value === 'object' && value !== null && 'name' in value ? value.name : undefined;
 }
