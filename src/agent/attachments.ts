@@ -48,32 +48,45 @@ const defaultRoutes: Readonly<Record<Family, { destination: string; gateway: str
   6: { destination: '::/0', gateway: 'fe80::ecee:eeff:feee:eeee' },
 };
 
-export function createAttachments(options: AttachmentsOptions): CniHandler {
-  const turns = new Map<string, Promise<unknown>>();
+/** Verbs on one pod interface in the order they came; `inHand` are those not yet answered. */
+class Turns {
+  readonly #last = new Map<string, { readonly key: Attachment; readonly done: Promise<void> }>();
+
+  get inHand(): readonly Attachment[] {
+    return [...this.#last.values()].map(({ key }) => key);
+  }
+
   /** Runs `work` after everything that was asked before for the same interface. */
-  const inTurn = <T>(key: Attachment, work: () => Promise<T>): Promise<T> => {
+  run<T>(key: Attachment, work: () => Promise<T>): Promise<T> {
     const handle = handleOf(key);
-    const turn = (turns.get(handle) ?? Promise.resolve()).then(work, work);
-    const settled = turn.then(
-      () => undefined,
-      () => undefined,
+    const turn = (this.#last.get(handle)?.done ?? Promise.resolve()).then(work);
+    const done: Promise<void> = turn.then(
+      () => this.#end(handle, done),
+      () => this.#end(handle, done),
     );
-    turns.set(handle, settled);
-    void settled.then(() => (turns.get(handle) === settled ? turns.delete(handle) : false));
+    this.#last.set(handle, { key, done });
     return turn;
-  };
+  }
+
+  #end(handle: string, done: Promise<void>): void {
+    if (this.#last.get(handle)?.done === done) this.#last.delete(handle);
+  }
+}
+
+export function createAttachments(options: AttachmentsOptions): CniHandler {
+  const turns = new Turns();
   return async (request) => {
     switch (request.command) {
       case 'ADD':
-        return { ok: true, result: await inTurn(request, () => add(request, options)) };
+        return { ok: true, result: await turns.run(request, () => add(request, options)) };
       case 'DEL':
-        await inTurn(request, () => del(request, options));
+        await turns.run(request, () => del(request, options));
         return { ok: true, result: undefined };
       case 'CHECK':
-        await inTurn(request, () => check(request, options));
+        await turns.run(request, () => check(request, options));
         return { ok: true, result: undefined };
       case 'GC':
-        await collect(request, options, inTurn);
+        await collect(request, options, turns);
         return { ok: true, result: undefined };
       case 'STATUS':
         requireReady(options, cniErrors.notAvailable);
@@ -161,29 +174,27 @@ async function check(request: CheckRequest, { felix, workloads }: AttachmentsOpt
     throw new CniError(different, `interface ${request.ifname} is not as it was made: ${faults[0]}`, faults.join('; '));
 }
 
-/** Removes every attachment of ours that the runtime does not list: records, then addresses, then bare interfaces. */
-async function collect(
-  request: GcRequest,
-  options: AttachmentsOptions,
-  inTurn: <T>(key: Attachment, work: () => Promise<T>) => Promise<T>,
-): Promise<void> {
+/**
+ * Removes every attachment of ours that the runtime does not list: records, then addresses, then bare interfaces. What is
+ * in hand meanwhile is left alone: the list is older than it.
+ */
+async function collect(request: GcRequest, options: AttachmentsOptions, turns: Turns): Promise<void> {
   const { allocator, felix, workloads, interfacePrefix, log } = options;
-  const valid = new Set(request.valid.map(handleOf));
+  const valid = new Set([...request.valid, ...turns.inHand].map(handleOf));
   const stale = workloads.all().filter((workload) => !valid.has(handleOf(workload)));
-  for (const workload of stale) await inTurn(workload, () => del(workload, options));
-  const kept = new Set([...request.valid, ...workloads.all()].map(handleOf));
-  const orphans = allocator.allocations().filter(({ handle }) => !kept.has(handle));
-  for (const { handle, ip } of orphans) {
+  for (const workload of stale) await turns.run(workload, () => del(workload, options));
+  const kept = (): readonly Attachment[] => [...request.valid, ...turns.inHand, ...workloads.all()];
+  for (const { handle, ip } of allocator.allocations()) {
+    if (kept().some((key) => handleOf(key) === handle)) continue;
     await allocator.release(handle, AbortSignal.timeout(operationTimeoutMs));
     log.warn('released an address whose pod is gone', { address: ip, handle });
   }
-  const names = new Set(
-    [...request.valid, ...workloads.all()].map(({ containerId, ifname }) =>
-      hostInterfaceName(containerId, ifname, interfacePrefix),
-    ),
-  );
-  const bare = (await felix.interfaces()).filter((name) => !names.has(name));
-  for (const name of bare) await felix.removeInterface(name);
+  for (const name of await felix.interfaces()) {
+    const used = kept().some(
+      ({ containerId, ifname }) => hostInterfaceName(containerId, ifname, interfacePrefix) === name,
+    );
+    if (!used) await felix.removeInterface(name);
+  }
 }
 
 function attributes({ pod }: AddRequest): Readonly<Record<string, string>> {

@@ -27,9 +27,9 @@ export interface CniServerOptions {
 
 export interface CniServer {
   /** Rejects with AgentFault when the path cannot be had. */
-  start(): Promise<void>;
+  readonly start: () => Promise<void>;
   /** Takes no more requests and resolves when those in hand are answered. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 const requestTimeoutMs = 5000;
