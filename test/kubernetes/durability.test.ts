@@ -54,7 +54,8 @@ describe('durability', () => {
     const acknowledged = new Map<string, string>();
     let highest = 0;
     for (let round = 0; round < 4; round += 1) {
-      const server = await startServer({ dataDir });
+      // A small limit, so that snapshots are written all the while.
+      const server = await startServer({ dataDir, compactAfterBytes: 40_000 });
       const { items, revision } = await list(server, leases);
       const stored = new Map(items.map((item) => [item.metadata.name, item.metadata.resourceVersion]));
       for (const [name, version] of acknowledged) assert.equal(stored.get(name), version, `round ${round}: ${name}`);

@@ -29,6 +29,7 @@ export interface ServerProcessOptions {
   readonly crds?: readonly string[];
   readonly port?: number;
   readonly netns?: readonly string[];
+  readonly compactAfterBytes?: number;
 }
 
 export async function makeDataDir(): Promise<string> {
@@ -45,6 +46,7 @@ export async function startServer(options: ServerProcessOptions): Promise<Server
   const crds = (options.crds ?? [fixtureCrds]).flatMap((path) => ['--crds', path]);
   const netns = (options.netns ?? []).flatMap((name) => ['--netns', name]);
   const args = ['--data-dir', join(options.dataDir, 'data'), '--port', String(options.port ?? 0)];
+  if (options.compactAfterBytes !== undefined) args.push('--compact-after-bytes', String(options.compactAfterBytes));
   const child = spawn(process.execPath, [program, ...args, ...crds, ...netns, '--unix-socket', controlSocket], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });

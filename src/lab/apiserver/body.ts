@@ -18,6 +18,7 @@ export function decodeObjectBody(text: string, media: 'json' | 'yaml', kind: str
     throw badRequest(`the object provided is unrecognized (must be of type ${kind}): ${why} (${summary(text)})`);
   };
   let value: unknown;
+  refusePrototype(text);
   try {
     value = media === 'yaml' ? parseYaml(text) : JSON.parse(text);
   } catch (cause) {
@@ -38,12 +39,18 @@ export function decodeObjectBody(text: string, media: 'json' | 'yaml', kind: str
 
 /** Parses the JSON of a patch or of DeleteOptions; `what` begins the refusal. */
 export function decodeJson(text: string, what: string): Json {
+  refusePrototype(text);
   try {
     const value: Json = JSON.parse(text);
     return value;
   } catch (cause) {
     throw badRequest(`${what}: ${jsonProblem(cause)}`);
   }
+}
+
+/** A member of this name would set a prototype when objects are copied; no field of ours is called so. */
+function refusePrototype(text: string): void {
+  if (text.includes('"__proto__"')) throw badRequest('a member named __proto__ is not supported');
 }
 
 /** The words of Go's encoding/json for a few common faults. */

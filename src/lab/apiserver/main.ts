@@ -1,6 +1,6 @@
 /**
  * The embedded API server as a program: `node main.ts --data-dir DIR [--port N] [--crds PATH]… [--netns NAME]…
- * [--unix-socket PATH]`. Prints one line of JSON on stdout when it serves; ends cleanly on SIGTERM and SIGINT. A fault
+ * [--unix-socket PATH] [--compact-after-bytes N]`. Prints one line of JSON on stdout when it serves; ends cleanly on SIGTERM and SIGINT. A fault
  * at the start is one sentence on stderr and an exit code: 64 usage, 65 invalid CRD, 69 port taken or namespace
  * missing, 74 data directory.
  */
@@ -17,6 +17,7 @@ interface Options {
   readonly crds: readonly string[];
   readonly netns: readonly string[];
   readonly unixSocket: string | undefined;
+  readonly compactAfterBytes: number;
 }
 
 class UsageError extends Error {}
@@ -32,6 +33,7 @@ function readOptions(argv: readonly string[]): Options {
         crds: { type: 'string', multiple: true, default: [] },
         netns: { type: 'string', multiple: true, default: [] },
         'unix-socket': { type: 'string' },
+        'compact-after-bytes': { type: 'string', default: String(16 * 1024 * 1024) },
       },
     }));
   } catch (cause) {
@@ -43,7 +45,18 @@ function readOptions(argv: readonly string[]): Options {
   const dataDir = values['data-dir'];
   if (dataDir === undefined)
     throw new UsageError('--data-dir is missing: expected the directory that keeps the objects');
-  return { port, dataDir, crds: values.crds, netns: values.netns, unixSocket: values['unix-socket'] };
+  const compactAfterBytes = Number(values['compact-after-bytes']);
+  if (!Number.isInteger(compactAfterBytes) || compactAfterBytes < 1) {
+    throw new UsageError(`--compact-after-bytes ${values['compact-after-bytes']} must be a positive number`);
+  }
+  return {
+    port,
+    dataDir,
+    crds: values.crds,
+    netns: values.netns,
+    unixSocket: values['unix-socket'],
+    compactAfterBytes,
+  };
 }
 
 async function main(): Promise<void> {
@@ -51,6 +64,7 @@ async function main(): Promise<void> {
   const server = new ApiServer({
     dataDir: options.dataDir,
     crds: options.crds,
+    compactAfterBytes: options.compactAfterBytes,
     log: (message, fields) => console.error(JSON.stringify({ level: 'error', msg: message, ...describe(fields) })),
     onFailure: (error) => fail(error),
   });
