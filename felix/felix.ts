@@ -63,7 +63,7 @@ export interface Felix {
 
 /** Scripts at a time: a node has few cores, and the kernel does links one by one anyway (rtnl lock). */
 const SHELLS = 3;
-/** Longest a script may take; kubelet gives an ADD two minutes, the agent 30 s. */
+/** Longest a script, or a chunk of routes, may take; kubelet gives an ADD two minutes, the agent 30 s. */
 const SCRIPT_TIMEOUT_MS = 20_000;
 const MONITOR_RESTART_MS = 1_000;
 /** When the uplink is not known. */
@@ -105,7 +105,7 @@ class NodeFelix implements Felix {
       throw error;
     });
     if (natReason !== undefined) log.error({ reason: natReason }, 'source NAT is not available');
-    const batch = createBatch(startChild);
+    const batch = createBatch({ startChild, timers, timeoutMs: SCRIPT_TIMEOUT_MS });
     const natAvailable = natReason === undefined;
     const loop = new Loop({
       settings,

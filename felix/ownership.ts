@@ -4,13 +4,13 @@
  */
 
 /** Route protocol (`rtm_protocol`) of every route Felix writes; 84 is in no `rt_protos` we know (BIRD 12, Calico 80). */
-export const ROUTE_PROTOCOL = 84;
+const ROUTE_PROTOCOL = 84;
 
 /**
  * Metric of every route Felix writes. High on purpose: a connected route (0, IPv6 256), a router advertisement or a
  * static route (1024) of the same prefix keeps winning, so a learned route can never cut the node from its network.
  */
-export const ROUTE_METRIC = 8400;
+const ROUTE_METRIC = 8400;
 
 /** The nftables table (family inet) that is wholly ours. */
 export const NFT_TABLE = 'manx';

@@ -49,7 +49,7 @@ export async function readKernel(shell: Shell, ownership: { protocol: number; me
 }
 
 /** Tells ours from foreign ones. */
-export function splitRoutes(
+function splitRoutes(
   routes: readonly Route[],
   links: readonly Link[],
   ownership: { readonly protocol: number; readonly metric: number },

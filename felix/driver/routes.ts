@@ -52,14 +52,19 @@ export function planRoutes(state: {
   return { steps, blocked };
 }
 
+/** Lines between two acknowledgements: bounds what is in the pipe, and what is unknown when the child is lost. */
+const CHUNK = 10_000;
+
 /** Applies a plan; resolves with the refusals by prefix. A route that was to go and is gone already is no refusal. */
 export async function applyRoutes(batch: Batch, steps: readonly RouteStep[]): Promise<ReadonlyMap<Prefix, string>> {
-  const refused = await batch.submit(steps.map((step) => step.line));
   const faults = new Map<Prefix, string>();
-  for (const [index, message] of refused) {
-    const step = steps[index];
-    if (step === undefined || (step.after === undefined && message.endsWith('No such process'))) continue;
-    faults.set(step.prefix, message);
+  for (let from = 0; from < steps.length; from += CHUNK) {
+    const chunk = steps.slice(from, from + CHUNK);
+    for (const [index, message] of await batch.submit(chunk.map((step) => step.line))) {
+      const step = chunk[index];
+      if (step === undefined || (step.after === undefined && message.endsWith('No such process'))) continue;
+      faults.set(step.prefix, message);
+    }
   }
   return faults;
 }

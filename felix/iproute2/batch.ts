@@ -5,6 +5,7 @@
  * Two traps (measured): a parse error ends the child even with -force, so lines come from the typed codecs alone; and
  * it remembers interface indexes by name, so it is started afresh when a name it used now means another interface.
  */
+import type { TimerHandle, Timers } from '#reconcile';
 import { FelixError } from '../errors.ts';
 import type { Child, StartChild } from './run.ts';
 
@@ -28,9 +29,16 @@ interface Request {
 /** No kernel has this route: class E, in a table nobody uses. */
 const ACK = 'route del 240.0.0.1/32 proto 84 table 4242842';
 
+export interface BatchOptions {
+  readonly startChild: StartChild;
+  readonly timers: Timers;
+  /** Longest wait for the next acknowledgement; a child that is silent for longer is killed. */
+  readonly timeoutMs: number;
+}
+
 /** Starts the child at once, while the agent is small. */
-export function createBatch(startChild: StartChild): Batch {
-  let session: Session | undefined = new Session(startChild);
+export function createBatch(options: BatchOptions): Batch {
+  let session: Session | undefined = new Session(options);
   let stopped = false;
   let respawns = 0;
   return {
@@ -38,7 +46,7 @@ export function createBatch(startChild: StartChild): Batch {
       if (stopped) return Promise.reject(new FelixError('STOPPED', 'the batch child was stopped'));
       if (lines.length === 0) return Promise.resolve(new Map());
       if (session === undefined || session.ended) {
-        session = new Session(startChild);
+        session = new Session(options);
         respawns += 1;
       }
       return session.submit(lines);
@@ -62,20 +70,24 @@ export function createBatch(startChild: StartChild): Batch {
 
 /** One child from start to end, with what it has been given and not acknowledged. */
 class Session {
+  readonly #options: BatchOptions;
   readonly #child: Child;
   readonly #devices = new Set<string>();
   readonly #pending: Request[] = [];
   ended = false;
+  #deadline: TimerHandle | undefined;
   #line = 0;
   #text = '';
   #message = '';
 
-  constructor(startChild: StartChild) {
-    this.#child = startChild('ip', ['-force', '-batch', '-']);
+  constructor(options: BatchOptions) {
+    this.#options = options;
+    this.#child = options.startChild('ip', ['-force', '-batch', '-']);
     this.#child.stdout.resume();
     this.#child.stderr.on('data', (text: string) => this.#read(text));
     void this.#child.ended.then((how) => {
       this.ended = true;
+      this.#watch();
       const last = this.#message === '' ? '' : `: ${this.#message}`;
       const error = new FelixError('CHILD_LOST', `batch child lost, what it had in hand is unknown: ${how}${last}`);
       for (const request of this.#pending.splice(0)) request.reject(error);
@@ -99,7 +111,16 @@ class Session {
       this.#line += lines.length + 1;
       this.#pending.push({ first, ack: this.#line, errors: new Map(), resolve, reject });
       this.#child.stdin.write(`${lines.join('\n')}\n${ACK}\n`);
+      if (this.#pending.length === 1) this.#watch();
     });
+  }
+
+  /** Arms the deadline for the next acknowledgement, if one is awaited. */
+  #watch(): void {
+    const { timers, timeoutMs } = this.#options;
+    if (this.#deadline !== undefined) timers.clear(this.#deadline);
+    const isWaiting = this.#pending.length > 0 && !this.ended;
+    this.#deadline = isWaiting ? timers.set(() => this.#child.kill(), timeoutMs) : undefined;
   }
 
   #read(text: string): void {
@@ -121,6 +142,7 @@ class Session {
     if (line < request.ack) request.errors.set(line - request.first, message);
     else {
       this.#pending.shift();
+      this.#watch();
       request.resolve(request.errors);
     }
   }

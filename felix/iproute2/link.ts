@@ -18,7 +18,7 @@ export interface Link {
   readonly addresses: readonly LinkAddress[];
 }
 
-export interface LinkAddress {
+interface LinkAddress {
   readonly ip: Ip;
   readonly length: number;
   readonly linkLocal: boolean;

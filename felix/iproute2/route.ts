@@ -15,7 +15,7 @@ export interface NextHop {
   readonly onlink: boolean;
 }
 
-export type RouteType = 'unicast' | 'blackhole' | 'unreachable' | 'prohibit' | 'other';
+type RouteType = 'unicast' | 'blackhole' | 'unreachable' | 'prohibit' | 'other';
 
 export interface Route {
   readonly prefix: Prefix;

@@ -8,7 +8,7 @@ import type { TimerHandle, Timers } from '#reconcile';
 import { FelixError } from '../errors.ts';
 import type { Child, StartChild } from './run.ts';
 
-export interface ScriptResult {
+interface ScriptResult {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;

@@ -15,7 +15,7 @@ import { podMac } from './name.ts';
 import type { Start } from './plug.ts';
 
 /** One end of the pair with everything the pod's traffic needs there. */
-export interface End {
+interface End {
   readonly link: Link | undefined;
   readonly routes: readonly Route[];
   readonly neighbours: readonly Neighbour[];

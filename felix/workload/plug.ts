@@ -25,7 +25,7 @@ import { GATEWAY_4, GATEWAY_6, HOST_MAC } from '../ownership.ts';
 import { podMac } from './name.ts';
 
 /** Where a step happens. */
-export type Side = 'host' | 'pod';
+type Side = 'host' | 'pod';
 
 export type Step = { readonly name: string; readonly side: Side } & (
   | { readonly kind: 'ip'; readonly line: string }

@@ -137,6 +137,40 @@ describe('routes of a node', needRoot('ip', 'nsenter', 'nft'), () => {
   });
 });
 
+describe('a node whose helper processes die', needRoot('ip', 'nsenter'), () => {
+  let host: FelixNode;
+  before(async () => {
+    host = new FelixNode();
+    await host.start({ learned: ROUTES });
+  });
+  after(() => host.remove());
+
+  /** Kills the children of this Felix whose command line holds `pattern`; only processes of its namespace are looked at. */
+  function kill(pattern: string): void {
+    const own = '[ "$(readlink $p/ns/net)" = "$(readlink /proc/self/ns/net)" ]';
+    const matching = `tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -q '${pattern}'`;
+    const one = `${matching} && ${own} && kill -9 $(basename $p) && echo killed`;
+    const killed = host.node.sh(`for p in /proc/[0-9]*; do ${one}; done 2>/dev/null; true`);
+    assert.match(killed, /killed/);
+  }
+
+  for (const child of ['^ip -force -batch', '^ip .* monitor', '^sh $']) {
+    test(`with ${child} killed, changes and repairs go on`, async () => {
+      kill(child);
+      await host.felix.call('applyLearned', {
+        changes: [{ prefix: '10.77.0.0/16', nextHops: ['172.18.0.3'] }],
+        inSync: true,
+      });
+      await until('added', () => host.routes().some((route) => route.startsWith('10.77.0.0/16')), 3000);
+      await until('respawned', async () => ((await host.status()).counters['respawns'] ?? 0) > 0, 3000);
+      host.node.sh('ip route del blackhole 10.64.0.0/26');
+      await until('repaired', () => host.routes().includes(`blackhole 10.64.0.0/26 ${M}`), 3000);
+      await host.felix.call('applyLearned', { changes: [{ prefix: '10.77.0.0/16', nextHops: [] }], inSync: true });
+      await until('removed', () => host.routes().join() === EXPECTED.join(), 3000);
+    });
+  }
+});
+
 describe('a node whose Felix comes and goes', needRoot('ip', 'nsenter', 'ping'), () => {
   let host: FelixNode;
   before(async () => {
