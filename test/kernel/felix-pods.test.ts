@@ -104,6 +104,29 @@ describe('pods on one node', needRoot('ip', 'nsenter', 'ping'), () => {
     }
   });
 
+  test('an agent killed at any moment of an ADD leaves what the next agent completes or removes', async (t) => {
+    const seed = Date.now() % 100_000;
+    t.diagnostic(`seed ${seed}`);
+    const chance = mulberry(seed);
+    const pod = host.pod('killed', '10.64.0.62', 'fd64::3e');
+    for (let round = 0; round < 12; round += 1) {
+      const plugging = host.plug(pod).catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, chance() * 15));
+      await host.felix.kill();
+      await plugging;
+      host.renew();
+      await host.start();
+      if (chance() < 0.5) {
+        await host.plug(pod);
+        assert.deepEqual(await host.felix.call('check', pod.workload), []);
+        pod.namespace.sh(ping('172.18.0.1'));
+      }
+      await host.unplug(pod);
+      assert.ok(!((await host.felix.call('interfaces')) as string[]).includes(pod.workload.hostInterface));
+      assert.notEqual(pod.namespace.try('ip link show eth0').status, 0);
+    }
+  });
+
   test('DEL removes interface and routes, twice is as good as once, and never needs the namespace', async () => {
     const pod = host.pod('gone', '10.64.0.12', 'fd64::12');
     await host.plug(pod);
@@ -192,6 +215,17 @@ describe('pods on one node', needRoot('ip', 'nsenter', 'ping'), () => {
     assert.equal(counters['failures'], 0);
   });
 });
+
+/** A seeded random number generator. */
+function mulberry(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
 
 function dropped(host: FelixNode): number {
   return Number(/IPReversePathFilter\s+(\d+)/.exec(host.node.sh('nstat -az TcpExtIPReversePathFilter'))?.[1] ?? 0);
