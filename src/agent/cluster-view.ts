@@ -37,14 +37,14 @@ export interface PeerObject {
 }
 
 /** The BGPConfiguration named default. */
-export interface BgpDefaults {
+interface BgpDefaults {
   readonly as: number;
   readonly mesh: boolean;
   readonly listenPort: number;
 }
 
 /** The IPAMConfiguration named default. */
-export interface IpamDefaults {
+interface IpamDefaults {
   readonly strictAffinity: boolean;
   readonly maxBlocksPerHost: number;
   readonly cooldownSec: number;

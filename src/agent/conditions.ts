@@ -7,7 +7,7 @@ import type { ClusterView, PoolObject } from './cluster-view.ts';
 import type { KindState } from './cluster.ts';
 import { overlapsOf } from './pools.ts';
 
-export type Claims = ReadonlyMap<string, ConditionClaim>;
+type Claims = ReadonlyMap<string, ConditionClaim>;
 
 export interface AllClaims {
   readonly pools: Claims;

@@ -31,7 +31,7 @@ export interface ControlParts {
 }
 
 /** What the last run decided, for readiness, status and /debug/state. */
-export interface ControlState {
+interface ControlState {
   readonly confirmed: readonly Prefix[];
   readonly originated: readonly Prefix[];
   readonly peers: readonly PeerSpec[];

@@ -10,7 +10,7 @@ export const addressAnnotations: Readonly<Record<Family, string>> = {
   4: 'manx.network/IPv4Address',
   6: 'manx.network/IPv6Address',
 };
-export const asAnnotation = 'manx.network/ASNumber';
+const asAnnotation = 'manx.network/ASNumber';
 
 /** What this machine's interfaces hold, and which interface each default route leaves by. */
 export interface LocalInterfaces {

@@ -23,7 +23,6 @@ export interface DesiredPeers {
   readonly faults: readonly string[];
 }
 
-export const bgpPort = 179;
 const holdTimeSec = 90;
 const connectRetrySec = 5;
 

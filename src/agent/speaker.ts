@@ -4,6 +4,7 @@
 // Cease. Its death is the agent's: the supervisor starts both anew, and the kernel forwards meanwhile.
 import { SpeakerError, type Speaker, type SpeakerConfig } from '#bgp';
 import { startSpeakerThread } from '#speaker';
+import { setTimeout as delay } from 'node:timers/promises';
 import { AgentFault, exitCodes } from './exit.ts';
 import { addressList, type Identity } from './identity.ts';
 import type { Life } from './life.ts';
@@ -16,14 +17,13 @@ export async function startSpeaker(
   who: { identity: Identity; restarting: boolean },
 ): Promise<Speaker> {
   const config = speakerConfig(who.identity, who.restarting, tools.settings.restartTimeMs);
-  const speaker = await startSpeakerThread(config, tools.log.child('bgp'));
+  const speaker = await startWhenAddressed(tools, config);
   life.onStop('speaker', async () => {
     const { kind } = await life.ended();
     await speaker.stop(kind === 'drain' ? 'shutdown' : 'restart');
   });
   speaker.onFatal((error) => life.end({ kind: 'fault', error }));
   speaker.onPeerChange(tools.changed);
-  await orTaken(() => speaker.start());
   return speaker;
 }
 
@@ -38,12 +38,28 @@ function speakerConfig(identity: Identity, restarting: boolean, restartTimeMs: n
   };
 }
 
-async function orTaken<T>(start: () => Promise<T>): Promise<T> {
-  try {
-    return await start();
-  } catch (error) {
-    if (!(error instanceof SpeakerError)) throw error;
-    const hint = 'if another BGP daemon holds it, stop that one or set listenPort of the BGPConfiguration';
-    throw new AgentFault(exitCodes.system, `${error.message}; ${hint}`, { cause: error });
+/** An IPv6 address that was just added cannot be listened on for a second or two (duplicate address detection). */
+const addressWaitMs = 5000;
+const addressPollMs = 250;
+
+async function startWhenAddressed({ timers, log }: Tools, config: SpeakerConfig): Promise<Speaker> {
+  const untilMs = timers.now() + addressWaitMs;
+  for (;;) {
+    const speaker = await startSpeakerThread(config, log.child('bgp'));
+    try {
+      await speaker.start();
+      return speaker;
+    } catch (error) {
+      await speaker.stop('restart');
+      if (!(error instanceof SpeakerError)) throw error;
+      if (error.code !== 'LISTEN_ADDRESS' || timers.now() >= untilMs) throw toFault(error);
+    }
+    await delay(addressPollMs);
   }
+}
+
+function toFault(error: SpeakerError): AgentFault {
+  const hint = 'if another BGP daemon holds it, stop that one or set listenPort of the BGPConfiguration';
+  const message = error.code === 'LISTEN_TAKEN' ? `${error.message}; ${hint}` : error.message;
+  return new AgentFault(exitCodes.system, message, { cause: error });
 }
