@@ -42,7 +42,7 @@ export function torSocket(lab: string, tor: string): string {
   return join(hostDir(lab, tor), 'bird.ctl');
 }
 
-export function agentProcess(lab: string, node: LabNode): ProcessSpec {
+function agentProcess(lab: string, node: LabNode): ProcessSpec {
   const dirs = nodeDirs(lab, node.name);
   return {
     name: node.name,
@@ -60,7 +60,7 @@ export function agentProcess(lab: string, node: LabNode): ProcessSpec {
   };
 }
 
-export function torProcess(lab: string, tor: LabTor): ProcessSpec {
+function torProcess(lab: string, tor: LabTor): ProcessSpec {
   const dir = hostDir(lab, tor.name);
   return {
     name: tor.name,

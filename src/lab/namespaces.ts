@@ -21,7 +21,7 @@ export interface Batch {
 }
 
 /** An `ip` command of the lab that did not work; the message is iproute2's own. */
-export class LabNetworkError extends Error {}
+class LabNetworkError extends Error {}
 
 /** Interfaces of a lab come up without waiting for duplicate address detection: a lab has no strangers on its links. */
 const quickAddresses = 'nodad';
@@ -129,7 +129,7 @@ export async function listNamespaces(lab: string): Promise<readonly string[]> {
 }
 
 /** Process ids that live in a namespace. */
-export async function pidsIn(netns: string): Promise<readonly number[]> {
+async function pidsIn(netns: string): Promise<readonly number[]> {
   const done = await execa('ip', ['netns', 'pids', netns], { reject: false });
   return done.stdout
     .split('\n')

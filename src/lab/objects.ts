@@ -15,9 +15,9 @@ export interface RawObject {
 }
 
 /** Nodes of a rack carry this label; BGPPeers select by it, as a topology label would be used in a data centre. */
-export const rackLabel = 'topology.manx.network/rack';
+const rackLabel = 'topology.manx.network/rack';
 
-export function nodeObject(node: LabNode): RawObject {
+function nodeObject(node: LabNode): RawObject {
   return {
     apiVersion: 'v1',
     kind: 'Node',
@@ -30,7 +30,7 @@ export function nodeObject(node: LabNode): RawObject {
 }
 
 /** eBGP from every node of a rack to the rack's ToR. */
-export function torPeerObject(tor: LabTor): RawObject {
+function torPeerObject(tor: LabTor): RawObject {
   return {
     apiVersion: 'manx.network/v1',
     kind: 'BGPPeer',
@@ -44,7 +44,7 @@ export function torPeerObject(tor: LabTor): RawObject {
   };
 }
 
-export function poolObjects(topology: Topology): readonly RawObject[] {
+function poolObjects(topology: Topology): readonly RawObject[] {
   return topology.pools.map((pool) => ({
     apiVersion: 'manx.network/v1',
     kind: 'IPPool',
@@ -53,7 +53,7 @@ export function poolObjects(topology: Topology): readonly RawObject[] {
   }));
 }
 
-export function bgpConfigurationObject(topology: Topology): RawObject {
+function bgpConfigurationObject(topology: Topology): RawObject {
   return {
     apiVersion: 'manx.network/v1',
     kind: 'BGPConfiguration',

@@ -50,7 +50,7 @@ export async function addPod(lab: string, name: string, node: string): Promise<P
   }
 }
 
-export function findPod(lab: string, name: string): PodRecord {
+function findPod(lab: string, name: string): PodRecord {
   const pods = readPods(lab);
   const pod = pods.find((candidate) => candidate.name === name);
   if (pod !== undefined) return pod;

@@ -30,7 +30,7 @@ interface NetworkList {
 }
 
 /** A plugin refused or failed; the message names the plugin, the CNI code and its words. */
-export class CniError extends Error {
+class CniError extends Error {
   readonly code: number;
   constructor(message: string, code: number) {
     super(message);
@@ -122,12 +122,6 @@ export async function addNetwork(node: RuntimeNode, sandbox: Sandbox): Promise<J
     throw error;
   }
   return result ?? {};
-}
-
-export async function checkNetwork(node: RuntimeNode, sandbox: Sandbox, prevResult: Json): Promise<void> {
-  const list = requireNetworkList(node);
-  for (const plugin of list.plugins)
-    await runPlugin('CHECK', node, { sandbox, config: pluginConfig(list, plugin, prevResult) });
 }
 
 /** DEL in reverse order. */

@@ -6,7 +6,7 @@
 //     node11 node12  node21 node22    nodes run the real agent: mesh between all, eBGP to their own ToR
 //
 // Racks share no L2 segment, so pods of different racks reach each other only over routes that BGP spread.
-import { makePrefix, nthAddress, nthSubprefix, parseIp, parsePrefix, prefixLength, type Ip, type Prefix } from '#net';
+import { nthAddress, nthSubprefix, parsePrefix, prefixLength, type Ip, type Prefix } from '#net';
 
 /** What the user asked for. `name` becomes part of every namespace name (1 to 8 lower-case letters and digits). */
 export interface LabSpec {
@@ -77,7 +77,7 @@ function checkSpec(spec: LabSpec): void {
 }
 
 /** The networks of one rack: /24 and /64, one per rack number. */
-export function rackPrefixes(rack: number): readonly [Prefix, Prefix] {
+function rackPrefixes(rack: number): readonly [Prefix, Prefix] {
   return [nthSubprefix(rackNetworks[4], 24, rack), nthSubprefix(rackNetworks[6], 64, rack)];
 }
 
@@ -166,9 +166,4 @@ export function netnsPrefix(lab: string): string {
 /** The address of a /31 or /127 with its length, for `ip addr add`. */
 export function onLink(address: Ip, family: 4 | 6): string {
   return `${address}/${family === 4 ? 31 : 127}`;
-}
-
-/** The network that an address on a rack belongs to. */
-export function rackOf(address: Ip, family: 4 | 6): Prefix {
-  return makePrefix(parseIp(address), family === 4 ? 24 : 64);
 }
