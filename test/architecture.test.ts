@@ -36,10 +36,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'ipam/': ground,
   'felix/': ground,
   'src/kube/': [...ground, '#ipam'],
+  'src/libc/': [...ground, '#bgp', '#felix'],
   'src/observe/': ground,
-  'src/speaker/': [...ground, '#bgp', '#observe'],
+  'src/speaker/': [...ground, '#bgp', '#felix', '#libc', '#observe'],
   'src/cni/': [],
-  'src/agent/': [...ground, '#bgp', '#ipam', '#felix', '#kube', '#observe', '#speaker', '#cni-protocol'],
+  'src/agent/': [...ground, '#bgp', '#ipam', '#felix', '#kube', '#libc', '#observe', '#speaker', '#cni-protocol'],
   'src/lab/': [...ground, '#kube', '#observe'],
   'src/cli/': [...ground, '#lab', '#kube'],
 };
@@ -107,6 +108,7 @@ test('pure rooms know no clock, no chance, no environment and no built-in module
 const doors: Readonly<Record<string, readonly RegExp[]>> = {
   'prom-client': [/^src\/observe\//],
   fastify: [/^src\/observe\//, /^src\/lab\/apiserver\//],
+  koffi: [/^src\/libc\//],
   pino: [/^src\/observe\//],
   '@kubernetes/client-node': [/^src\/kube\//],
   '@bufbuild/cel': [/^src\/kube\/cel/],

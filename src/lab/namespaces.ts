@@ -98,7 +98,10 @@ async function runBatch(batch: Batch): Promise<void> {
   }
 }
 
-/** Routers forward; the switch of a rack must not wait for DAD or learn addresses from advertisements. */
+/** No interface waits for duplicate address detection: while its link-local address is tentative, IPv6 is not forwarded. */
+const everySysctls = ['net.ipv6.conf.default.accept_dad=0'] as const;
+
+/** Routers forward, and spread flows over equal paths. */
 const torSysctls = [
   'net.ipv4.ip_forward=1',
   'net.ipv6.conf.all.forwarding=1',
@@ -117,7 +120,8 @@ async function setSysctls(netns: string, settings: readonly string[]): Promise<v
 export async function applyNetwork(topology: Topology): Promise<void> {
   const [first, ...rest] = planNetwork(topology);
   if (first !== undefined) await runBatch(first);
-  for (const tor of topology.tors) await setSysctls(tor.netns, torSysctls);
+  for (const tor of topology.tors) await setSysctls(tor.netns, [...everySysctls, ...torSysctls]);
+  for (const node of topology.nodes) await setSysctls(node.netns, everySysctls);
   for (const batch of rest) await runBatch(batch);
 }
 
