@@ -5,13 +5,16 @@ import { matches, parseSelector } from '#selector';
 import { families, type Addresses, type ClusterView, type NodeObject, type PoolObject } from './cluster-view.ts';
 import type { Identity } from './identity.ts';
 
-/** IPAM's pools for this node: nodeSelector (readable, the kind checked it) evaluated; one that is only for requests by name counts as disabled. */
+/** IPAM's pools for this node: nodeSelector (readable, the kind checked it) evaluated. */
 export function ipamPools(pools: readonly PoolObject[], node: NodeObject): readonly Pool[] {
   return pools.map(({ name, cidr, blockSize, disabled, automatic, natOutgoing, nodeSelector }) => ({
     name,
     cidr,
     blockSize,
-    disabled: disabled || !automatic,
+    disabled,
+    automatic,
+    // The kind's `automatic` says both: served without being named, and for workloads.
+    workloads: true,
     natOutgoing,
     selectsNode: matches(parseSelector(nodeSelector), node.labels),
   }));
@@ -19,7 +22,9 @@ export function ipamPools(pools: readonly PoolObject[], node: NodeObject): reado
 
 /** Families in which a pod gets an address: the node has one, and a pool may serve it. */
 export function podFamilies(pools: readonly Pool[], addresses: Addresses): readonly Family[] {
-  const served = pools.filter((pool) => !pool.disabled && pool.selectsNode).map((pool) => prefixFamily(pool.cidr));
+  const served = pools
+    .filter((pool) => !pool.disabled && pool.automatic && pool.selectsNode)
+    .map((pool) => prefixFamily(pool.cidr));
   return families.filter((family) => addresses[family] !== undefined && served.includes(family));
 }
 

@@ -86,7 +86,7 @@ test('pools serve where they select, are enabled, automatic, and the node has th
   ];
   const ours = ipamPools(pools, node);
   deepEqual(
-    ours.map(({ name, selectsNode, disabled }) => [name, selectsNode && !disabled]),
+    ours.map(({ name, selectsNode, automatic }) => [name, selectsNode && automatic]),
     [
       ['here', true],
       ['there', false],

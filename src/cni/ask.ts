@@ -62,7 +62,12 @@ function late(command: string): CniError {
 }
 
 function absent(path: string, error: NodeJS.ErrnoException): CniError {
-  const why =
-    error.code === 'ENOENT' ? 'there is no socket' : error.code === 'ECONNREFUSED' ? 'nobody listens' : error.message;
-  return retry(`the Manx agent of this node is not running: ${why} at ${path}`, error.code);
+  const reasons: Readonly<Record<string, string>> = {
+    ENOENT: 'is not running: there is no socket at',
+    ECONNREFUSED: 'is not running: nobody listens at',
+    EPIPE: 'ended during the request at',
+    ECONNRESET: 'ended during the request at',
+  };
+  const what = reasons[error.code ?? ''] ?? `cannot be reached (${error.message}) at`;
+  return retry(`the Manx agent of this node ${what} ${path}`, error.code);
 }
