@@ -64,6 +64,11 @@ export class SharedWork<T> {
     this.#run = run;
   }
 
+  /** True while nobody's work runs. */
+  get isIdle(): boolean {
+    return this.#flight === undefined;
+  }
+
   /** Joins the work in progress, or begins it. */
   async join(signal: AbortSignal): Promise<T> {
     while (this.#flight?.joint.signal.aborted === true) {

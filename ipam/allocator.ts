@@ -4,21 +4,29 @@
 // What it promises: an address is handed out only after the store acknowledged it; a handle holds at most one address of
 // a family, whatever fails and however often it is asked; a request gets all its families or keeps none.
 
-import { type Family, type Ip, nthAddress, type Prefix } from '#net';
+import { type Family, familyOf, type Ip, nthAddress, type Prefix } from '#net';
 import { KeyedLock, orAborted } from './abort.ts';
 import { type AssignedAddress, Assigner } from './assign.ts';
-import { release as releaseInBlock } from './block.ts';
+import { ordinalsOf, release as releaseInBlock } from './block.ts';
 import { BlockTable, type BlockView, type HeldAddress } from './block-table.ts';
 import { BlockClaims } from './claim.ts';
 import { DEFAULT_SETTINGS, type IpamContext, type IpamSettings } from './context.ts';
 import { IpamError, isIpamError } from './errors.ts';
+import type { PoolChoice } from './pool.ts';
 import { recoverBlocks } from './recover.ts';
+import { assignThis } from './specific.ts';
 import type { WarmBlock } from './warm-block.ts';
 
 export interface AssignOptions {
   /** Who holds the addresses; asking again with the same handle gives the same addresses. */
   readonly handle: string;
   readonly families: readonly Family[];
+  /** Addresses per family; 1 when absent. */
+  readonly count?: number;
+  /** These very addresses, at most one of each of the families; the others get any. */
+  readonly addresses?: readonly Ip[];
+  /** Pools to take addresses from, by family; absent: those that serve this node without being asked for. */
+  readonly pools?: Readonly<Partial<Record<Family, PoolChoice>>>;
   /** Kept with the address: pod, namespace. The allocator adds `node` and `timestamp`. */
   readonly attributes: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
@@ -26,7 +34,7 @@ export interface AssignOptions {
 
 export interface Assignment {
   readonly handle: string;
-  /** One per family asked for, in that order. */
+  /** `count` per family asked for, in the order of the families. */
   readonly addresses: readonly AssignedAddress[];
 }
 
@@ -35,7 +43,7 @@ export interface Allocator {
   recover(signal: AbortSignal): Promise<void>;
   /** Claims a block for each family that runs short, ahead of demand. Throws only if a family has no free address at all. */
   ensureBlocks(families: readonly Family[], signal: AbortSignal): Promise<void>;
-  /** Throws IpamError: NOT_READY, NO_POOL, POOL_EXHAUSTED, UNAVAILABLE, CONTENDED, ABORTED. */
+  /** Throws IpamError: NOT_READY, INVALID_REQUEST, ADDRESS_TAKEN, NO_POOL, POOL_EXHAUSTED, UNAVAILABLE, CONTENDED, ABORTED. */
   assign(options: AssignOptions): Promise<Assignment>;
   /** Frees every address of the handle and names them; none is not an error. */
   release(handle: string, signal: AbortSignal): Promise<readonly Ip[]>;
@@ -57,6 +65,33 @@ export interface AllocatorOptions extends Omit<IpamContext, 'settings'> {
 /** Makes the allocator of one node; there must be only one per node name at a time. */
 export function createAllocator(options: AllocatorOptions): Allocator {
   return new NodeAllocator({ ...options, settings: () => ({ ...DEFAULT_SETTINGS, ...options.settings?.() }) });
+}
+
+const ANY_POOL: PoolChoice = {};
+
+/** Ordinals by block. */
+type HeldOrdinals = ReadonlyMap<Prefix, ReadonlySet<number>>;
+
+/** Throws INVALID_REQUEST for what contradicts itself. */
+function assertRequest({ handle, families, addresses = [], count = 1 }: AssignOptions): void {
+  const fail = (problem: string): never => {
+    throw new IpamError('INVALID_REQUEST', `request of ${handle}: ${problem}`);
+  };
+  if (!Number.isInteger(count) || count < 1) {
+    fail(`count is ${count}, expected a whole number from 1`);
+  }
+  const asked = addresses.map(familyOf);
+  const [twice] = asked.filter((family, index) => asked.indexOf(family) !== index);
+  if (twice !== undefined) {
+    fail(`asks for more than one IPv${twice} address: ${addresses.join(', ')}`);
+  }
+  const [odd] = asked.filter((family) => !families.includes(family));
+  if (odd !== undefined) {
+    fail(`asks for an IPv${odd} address, expected families ${families.join(' and ')}`);
+  }
+  if (count > 1 && addresses.length > 0) {
+    fail(`asks for ${addresses.join(', ')} and for ${count} addresses, expected one of the two`);
+  }
 }
 
 class NodeAllocator implements Allocator {
@@ -100,7 +135,7 @@ class NodeAllocator implements Allocator {
     this.#assertRecovered();
     const work = this.#handles.run(handle, async () => {
       await this.#settle(signal);
-      return await this.#releaseFrom(this.#table.holding(handle), handle, signal);
+      return await this.#releaseFrom(this.#table.holding(handle), { handle }, signal);
     });
     return await orAborted(work, `release the addresses of ${handle}`, signal);
   }
@@ -133,13 +168,13 @@ class NodeAllocator implements Allocator {
   }
 
   async #ensureBlock(family: Family, signal: AbortSignal): Promise<void> {
-    const usable = this.#assigner.usableBlocks(family).map((block) => this.#table.viewOf(block));
+    const usable = this.#assigner.usableBlocks(family, ANY_POOL).map((block) => this.#table.viewOf(block));
     const free = usable.reduce((sum, view) => sum + view.free, 0);
-    const size = usable[0] === undefined ? 0 : usable[0].free + usable[0].used;
+    const size = usable[0] === undefined ? 0 : usable[0].free + usable[0].used + usable[0].reserved;
     if (free > 0 && free >= Math.min(this.#context.settings().spareAddresses, size / 4)) {
       return;
     }
-    const outcome = await this.#assigner.claim(family, signal);
+    const outcome = await this.#assigner.claim({ family, choice: ANY_POOL }, signal);
     if (outcome.kind === 'none' && free === 0) {
       const message = `no IPv${family} block for node ${this.#context.node}: ${outcome.reason}`;
       throw new IpamError('POOL_EXHAUSTED', message);
@@ -149,44 +184,61 @@ class NodeAllocator implements Allocator {
   /** All families or none: what this call added is given back when another family fails or the caller gave up. */
   async #assignAll(options: AssignOptions): Promise<readonly AssignedAddress[]> {
     const { handle, signal } = options;
-    const before = new Set(this.#table.holding(handle));
+    assertRequest(options);
+    const before = this.#heldBy(handle);
     const outcomes = await Promise.allSettled(options.families.map((family) => this.#assignOne(options, family)));
     const failure = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failure === undefined && !signal.aborted) {
-      return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+      return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? outcome.value : []));
     }
     await this.#takeBack(handle, before);
     throw failure?.reason ?? new IpamError('ABORTED', `assign addresses to ${handle}: given up before it was done`);
   }
 
-  async #assignOne(options: AssignOptions, family: Family): Promise<AssignedAddress> {
-    const { handle, signal } = options;
-    const held = await this.#assigner.heldAddress(handle, family, signal);
-    if (held !== undefined) {
-      return held;
-    }
+  async #assignOne(options: AssignOptions, family: Family): Promise<readonly AssignedAddress[]> {
+    const { handle, count = 1, signal } = options;
     const timestamp = new Date(this.#context.now()).toISOString();
     const attributes = { ...options.attributes, node: this.#context.node, timestamp };
-    return await this.#assigner.assign({ handle, attributes }, family, signal);
+    const held = await this.#assigner.heldAddresses(handle, family, signal);
+    const ip = options.addresses?.find((address) => familyOf(address) === family);
+    if (ip === undefined) {
+      const choice = options.pools?.[family] ?? ANY_POOL;
+      return await this.#assigner.assign({ handle, attributes, family, choice, count }, held, signal);
+    }
+    const other = held.find((address) => address.ip !== ip);
+    if (other !== undefined) {
+      throw new IpamError('INVALID_REQUEST', `${handle} holds ${other.ip} already, and asks for ${ip}`);
+    }
+    const parts = { context: this.#context, table: this.#table, claims: this.#claims };
+    return [held[0] ?? (await assignThis(parts, { handle, attributes, ip }, signal))];
+  }
+
+  #heldBy(handle: string): HeldOrdinals {
+    const blocks = this.#table.holding(handle);
+    return new Map(blocks.map((block) => [block.cidr, new Set(ordinalsOf(block.block, handle))]));
   }
 
   /** Nobody waits for this any more, so it does not end with the caller's signal; retries bound it. */
-  async #takeBack(handle: string, keep: ReadonlySet<WarmBlock>): Promise<void> {
+  async #takeBack(handle: string, keep: HeldOrdinals): Promise<void> {
     const { signal } = new AbortController();
     try {
       await this.#settle(signal);
-      const added = this.#table.holding(handle).filter((block) => !keep.has(block));
-      await this.#releaseFrom(added, handle, signal);
+      await this.#releaseFrom(this.#table.holding(handle), { handle, keep }, signal);
     } catch (error) {
       // The addresses stay with the handle: its release or its next request finds them.
       this.#context.log.warn('addresses of a failed request are not given back yet', { handle, err: error });
     }
   }
 
-  async #releaseFrom(blocks: readonly WarmBlock[], handle: string, signal: AbortSignal): Promise<readonly Ip[]> {
+  async #releaseFrom(
+    blocks: readonly WarmBlock[],
+    { handle, keep }: { readonly handle: string; readonly keep?: HeldOrdinals },
+    signal: AbortSignal,
+  ): Promise<readonly Ip[]> {
     const { settings, now } = this.#context;
-    const request = { handle, cooldownSeconds: settings().cooldownSeconds };
     const releaseFrom = async (block: WarmBlock): Promise<readonly Ip[]> => {
+      const kept = keep?.get(block.cidr) ?? new Set();
+      const request = { handle, keep: kept, cooldownSeconds: settings().cooldownSeconds };
       const ordinals = await block.apply((value) => {
         const result = releaseInBlock(value, request, now());
         return result.kind === 'released'
@@ -222,7 +274,7 @@ class NodeAllocator implements Allocator {
 
   #isNeedless(block: WarmBlock, family: Family): boolean {
     const view = this.#table.viewOf(block);
-    const usable = this.#assigner.usableBlocks(family);
+    const usable = this.#assigner.usableBlocks(family, ANY_POOL);
     const others = usable.filter((other) => other !== block && this.#table.viewOf(other).free > 0);
     return view.used === 0 && (!usable.includes(block) || others.length > 0);
   }

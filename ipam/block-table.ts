@@ -1,9 +1,10 @@
 // The blocks this node keeps warm: the ones it owns, and the ones of other nodes in which it holds addresses. The one owner
 // of this knowledge; claims, releases and recovery go through it.
 
-import { comparePrefix, type Family, type Ip, nthAddress, type Prefix, prefixFamily } from '#net';
-import { type Block, freeCount, holdings } from './block.ts';
+import { comparePrefix, containsIp, type Family, familyOf, type Ip, nthAddress, type Prefix, prefixFamily } from '#net';
+import { type Block, freeCount, holdings, reservedCount } from './block.ts';
 import type { IpamContext } from './context.ts';
+import { reservedIn } from './reservation.ts';
 import type { Revisioned } from './store.ts';
 import { WarmBlock } from './warm-block.ts';
 
@@ -11,7 +12,10 @@ export interface BlockView {
   readonly cidr: Prefix;
   /** Addresses that cannot be handed out now: held, or cooling down. */
   readonly used: number;
+  /** Addresses any request may get now. */
   readonly free: number;
+  /** Free addresses that are set aside: only a request for the very address gets one. */
+  readonly reserved: number;
   /** True when this node owns the block, confirmed; false when it only holds borrowed addresses in it. */
   readonly affine: boolean;
 }
@@ -71,6 +75,11 @@ export class BlockTable {
       .toSorted((a, b) => comparePrefix(a.cidr, b.cidr));
   }
 
+  /** The own, confirmed block around an address, if any. */
+  ownAround(ip: Ip): WarmBlock | undefined {
+    return this.own(familyOf(ip)).find((block) => containsIp(block.cidr, ip));
+  }
+
   /** Blocks of which a write may still happen that nobody saw answered. */
   uncertain(): readonly WarmBlock[] {
     return [...this.#blocks.values()].filter((block) => block.isUncertain);
@@ -94,8 +103,13 @@ export class BlockTable {
   }
 
   viewOf(block: WarmBlock): BlockView {
-    const free = freeCount(block.block, this.#context.settings().cooldownSeconds, this.#context.now());
-    return { cidr: block.cidr, used: block.block.allocations.length - free, free, affine: this.isOwn(block) };
+    const { cooldownSeconds: seconds, reserved: ranges } = this.#context.settings();
+    const now = this.#context.now();
+    const unheld = freeCount(block.block, seconds, now);
+    const isReserved = reservedIn(block.cidr, ranges);
+    const reserved = isReserved === undefined ? 0 : reservedCount(block.block, isReserved, { seconds, now });
+    const used = block.block.allocations.length - unheld;
+    return { cidr: block.cidr, used, free: unheld - reserved, reserved, affine: this.isOwn(block) };
   }
 
   /** Addresses held by this node's handles, own blocks and borrowed ones. */

@@ -40,16 +40,29 @@ export interface AssignRequest {
   readonly attributes: Readonly<Record<string, string>>;
   /** Addresses the handle shall hold in this block; 1 when absent. */
   readonly count?: number;
+  /** Fewer than `count` will do, but not none. */
+  readonly partial?: boolean;
   /** How long a released address rests before it is handed out again; 0 when absent. */
   readonly cooldownSeconds?: number;
+  /** Ordinals that are not handed out; they keep their place in the queue. */
+  readonly isReserved?: IsReserved;
 }
+
+/** Whether an ordinal is set aside (IPReservation): only a request for that very address gets it. */
+export type IsReserved = (ordinal: number) => boolean;
 
 export type AssignResult =
   | { readonly kind: 'assigned'; readonly block: Block; readonly ordinals: readonly number[] }
   | { readonly kind: 'refused'; readonly reason: 'full' };
 
+export type AssignOneResult =
+  | { readonly kind: 'assigned'; readonly block: Block }
+  | { readonly kind: 'refused'; readonly holder: BlockAttribute | undefined };
+
 export interface ReleaseRequest {
   readonly handle: string;
+  /** Ordinals the handle shall keep. */
+  readonly keep?: ReadonlySet<number>;
   readonly cooldownSeconds?: number;
   /** Refuse unless every address of the handle was last changed at this sequence number. */
   readonly sequenceNumber?: number;
@@ -82,16 +95,38 @@ export function assign(block: Block, request: AssignRequest, now: number): Assig
     return { kind: 'assigned', block, ordinals: held.slice(0, count) };
   }
   const rested = endCooldown(block, request.cooldownSeconds ?? 0, now);
-  const taken = rested.unallocated.slice(0, count - held.length);
-  if (held.length + taken.length < count) {
+  const taken = firstFree(rested, count - held.length, request.isReserved);
+  const got = held.length + taken.length;
+  if (request.partial === true ? got === 0 : got < count) {
     return { kind: 'refused', reason: 'full' };
   }
-  return { kind: 'assigned', block: hold(rested, taken, request), ordinals: [...held, ...taken] };
+  const ordinals = [...held, ...taken];
+  return taken.length === 0
+    ? { kind: 'assigned', block, ordinals }
+    : { kind: 'assigned', block: hold(rested, taken, request), ordinals };
+}
+
+/**
+ * Gives the handle this very address. Neither a reservation nor a cool-down is in its way: both keep others from it.
+ * Refused with the holder when somebody else has it.
+ */
+export function assignOrdinal(block: Block, request: AssignRequest & { readonly ordinal: number }): AssignOneResult {
+  const { ordinal, handle } = request;
+  const index = block.allocations[ordinal];
+  const holder = index === null || index === undefined ? undefined : block.attributes[index];
+  if (holder?.handle === handle) {
+    return { kind: 'assigned', block };
+  }
+  if (holder?.handle !== undefined || index === undefined) {
+    return { kind: 'refused', holder };
+  }
+  const freed = holder === undefined ? block : free(block, [ordinal]);
+  return { kind: 'assigned', block: hold(freed, [ordinal], request) };
 }
 
 /** Frees every address of the handle, or lets it cool down; absent is not an error: the same block and no ordinals. */
 export function release(block: Block, request: ReleaseRequest, now: number): ReleaseResult {
-  const ordinals = ordinalsOf(block, request.handle);
+  const ordinals = ordinalsOf(block, request.handle).filter((ordinal) => request.keep?.has(ordinal) !== true);
   if (ordinals.length === 0) {
     return { kind: 'released', block, ordinals };
   }
@@ -135,9 +170,36 @@ export function isEmpty(block: Block): boolean {
   return block.attributes.every((attribute) => attribute.handle === undefined);
 }
 
-/** How many addresses a request could get now, those whose cool-down has ended included. */
+/** How many addresses a request could get now if none were reserved, those whose cool-down has ended included. */
 export function freeCount(block: Block, cooldownSeconds: number, now: number): number {
   return endCooldown(block, cooldownSeconds, now).unallocated.length;
+}
+
+/** How many of the free addresses are set aside. */
+export function reservedCount(block: Block, isReserved: IsReserved, cooldown: Cooldown): number {
+  return endCooldown(block, cooldown.seconds, cooldown.now).unallocated.filter(isReserved).length;
+}
+
+export interface Cooldown {
+  readonly seconds: number;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+function firstFree(block: Block, count: number, isReserved: IsReserved | undefined): readonly number[] {
+  if (isReserved === undefined) {
+    return block.unallocated.slice(0, count);
+  }
+  const taken: number[] = [];
+  for (const ordinal of block.unallocated) {
+    if (taken.length === count) {
+      break;
+    }
+    if (!isReserved(ordinal)) {
+      taken.push(ordinal);
+    }
+  }
+  return taken;
 }
 
 function hold(block: Block, ordinals: readonly number[], request: AssignRequest): Block {
@@ -181,12 +243,16 @@ function coolDown(block: Block, ordinals: readonly number[], now: number): Block
   });
 }
 
-/** Frees what has rested long enough, the longest rest first. A release time that cannot be read counts as long ago. */
+/**
+ * Frees what has rested long enough, the longest rest first. A release time that cannot be read, or that lies further ahead
+ * than a rest takes (a clock was wrong), counts as long ago: an address must not be lost for good.
+ */
 function endCooldown(block: Block, cooldownSeconds: number, now: number): Block {
   const rested = new Map<number, number>();
   for (const [index, { handle, releasedAt }] of block.attributes.entries()) {
     const since = Date.parse(releasedAt ?? '');
-    if (handle === undefined && !(since + cooldownSeconds * 1000 > now)) {
+    const restMs = cooldownSeconds * 1000;
+    if (handle === undefined && !(since + restMs > now && since <= now + restMs)) {
       rested.set(index, Number.isNaN(since) ? 0 : since);
     }
   }

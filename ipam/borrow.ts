@@ -5,6 +5,7 @@ import type { Block } from './block.ts';
 import type { IpamContext } from './context.ts';
 import { IpamError } from './errors.ts';
 import { blockCandidates, type Pool } from './pool.ts';
+import { reservedIn } from './reservation.ts';
 import type { Revisioned } from './store.ts';
 
 type Owner = Pick<IpamContext, 'node' | 'settings'>;
@@ -47,8 +48,10 @@ export function explainExhaustion(
     const blocks = listed.filter(({ value }) => contains(pool.cidr, value.cidr));
     const size = blocks.reduce((sum, { value }) => sum + value.allocations.length, 0);
     const free = blocks.reduce((sum, { value }) => sum + value.unallocated.length, 0);
+    const reserved = blocks.reduce((sum, { value }) => sum + reservedFree(value, context), 0);
+    const setAside = reserved === 0 ? '' : ` and ${reserved} reserved`;
     const what = `${pool.name} (${pool.cidr}, blocks of /${pool.blockSize})`;
-    return `pool ${what} has ${blocks.length} blocks with ${size - free} of ${size} addresses taken`;
+    return `pool ${what} has ${blocks.length} blocks with ${size - free} of ${size} addresses taken${setAside}`;
   });
   const borrowing = context.settings().strictAffinity
     ? 'borrowing is off (strictAffinity)'
@@ -57,13 +60,20 @@ export function explainExhaustion(
   return new IpamError('POOL_EXHAUSTED', message);
 }
 
+function reservedFree(block: Block, context: Owner): number {
+  const isReserved = reservedIn(block.cidr, context.settings().reserved);
+  return isReserved === undefined ? 0 : block.unallocated.filter(isReserved).length;
+}
+
 function hasRoom(block: Block): boolean {
   return block.unallocated.length > 0 || block.attributes.some(({ handle }) => handle === undefined);
 }
 
 function startOf(pools: readonly Pool[], node: string): Prefix | undefined {
   const [pool] = pools;
-  return pool === undefined ? undefined : (blockCandidates(pool, node, new PrefixMap()).next().value ?? undefined);
+  return pool === undefined
+    ? undefined
+    : (blockCandidates(pool, node, { existing: new PrefixMap() }).next().value ?? undefined);
 }
 
 function countOf(entries: Iterable<unknown>): number {

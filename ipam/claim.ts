@@ -17,7 +17,8 @@ import type { BlockTable } from './block-table.ts';
 import type { IpamContext } from './context.ts';
 import { IpamError, isIpamError } from './errors.ts';
 import { blockName } from './names.ts';
-import { blockCandidates, eligiblePools, explainNoPool } from './pool.ts';
+import { assertServed, blockCandidates, eligiblePools, type PoolChoice } from './pool.ts';
+import { wholeBlocksReserved } from './reservation.ts';
 import { retrying } from './retry.ts';
 import type { Revisioned } from './store.ts';
 import type { WarmBlock } from './warm-block.ts';
@@ -26,6 +27,12 @@ import type { WarmBlock } from './warm-block.ts';
 export type ClaimOutcome =
   | { readonly kind: 'claimed'; readonly cidr: Prefix }
   | { readonly kind: 'none'; readonly reason: string };
+
+/** Where a block is wanted. */
+export interface BlockWish {
+  readonly family: Family;
+  readonly choice: PoolChoice;
+}
 
 /** The block under a name: absent, ours (`isNew` when this very call created it), or somebody else's. */
 type Found =
@@ -63,22 +70,34 @@ export class BlockClaims {
     );
   }
 
-  /** Claims one more block of the family. Throws NO_POOL when no pool serves this node. */
-  async claimOne(family: Family, signal: AbortSignal): Promise<ClaimOutcome> {
-    if (eligiblePools(this.#context.pools(), family).length === 0) {
-      throw new IpamError('NO_POOL', explainNoPool(this.#context.pools(), family));
-    }
+  /** Claims one more block. Throws NO_POOL when no pool serves this node, INVALID_REQUEST when one asked for does not. */
+  async claimOne(wish: BlockWish, signal: AbortSignal): Promise<ClaimOutcome> {
+    const { family, choice } = wish;
+    assertServed(this.#context.pools(), family, choice);
     return await this.#lock.run(family, async () => {
       const resumed = await this.#finishAll(family, signal);
       if (resumed !== undefined) {
         return { kind: 'claimed', cidr: resumed };
       }
-      const limit = this.#context.settings().maxBlocksPerNode;
-      if (this.#table.own(family).length >= limit) {
-        return { kind: 'none', reason: `node ${this.#context.node} owns ${limit} blocks, the most it may` };
+      const reason = this.#whyNoMore(family);
+      if (reason !== undefined) {
+        return { kind: 'none', reason };
       }
-      const cidr = await this.#claimAnywhere(family, signal);
+      const cidr = await this.#claimAnywhere(wish, signal);
       return cidr === undefined ? { kind: 'none', reason: 'every block is taken' } : { kind: 'claimed', cidr };
+    });
+  }
+
+  /** Claims this very block; undefined when somebody else was faster. */
+  async claimThis(cidr: Prefix, signal: AbortSignal): Promise<ClaimOutcome | undefined> {
+    const family = prefixFamily(cidr);
+    return await this.#lock.run(family, async () => {
+      await this.#finishAll(family, signal);
+      const reason = this.#whyNoMore(family);
+      if (reason !== undefined) {
+        return { kind: 'none', reason };
+      }
+      return (await this.#unlessCorrupt(cidr, () => this.#claim(cidr, signal))) ? { kind: 'claimed', cidr } : undefined;
     });
   }
 
@@ -99,13 +118,25 @@ export class BlockClaims {
     return await this.#lock.run(prefixFamily(block.cidr), () => this.#giveBack(block, signal));
   }
 
-  async #claimAnywhere(family: Family, signal: AbortSignal): Promise<Prefix | undefined> {
+  /** Why this node may not own one more block, undefined when it may. */
+  #whyNoMore(family: Family): string | undefined {
+    const { autoAllocateBlocks, maxBlocksPerNode: limit } = this.#context.settings();
+    if (!autoAllocateBlocks) {
+      return `node ${this.#context.node} claims no blocks by itself (autoAllocateBlocks is false)`;
+    }
+    return limit > 0 && this.#table.own(family).length >= limit
+      ? `node ${this.#context.node} owns ${limit} blocks, the most it may`
+      : undefined;
+  }
+
+  async #claimAnywhere({ family, choice }: BlockWish, signal: AbortSignal): Promise<Prefix | undefined> {
     for (const isListed of [false, true]) {
       if (isListed) {
         await this.listBlocks(signal);
       }
-      for (const pool of eligiblePools(this.#context.pools(), family)) {
-        for (const cidr of blockCandidates(pool, this.#context.node, this.#existing)) {
+      for (const pool of eligiblePools(this.#context.pools(), family, choice)) {
+        const useless = wholeBlocksReserved(this.#context.settings().reserved, pool.blockSize);
+        for (const cidr of blockCandidates(pool, this.#context.node, { existing: this.#existing, useless })) {
           if (await this.#unlessCorrupt(cidr, () => this.#claim(cidr, signal))) {
             return cidr;
           }

@@ -1,5 +1,6 @@
 // What the moving parts of IPAM share: the store, the world handed in (clock, chance, sleep, log) and the settings.
 
+import type { Prefix } from '#net';
 import type { Pool } from './pool.ts';
 import type { IpamStore } from './store.ts';
 
@@ -13,20 +14,26 @@ export interface IpamLog {
 export interface IpamSettings {
   /** Never use an address of a block that belongs to another node. */
   readonly strictAffinity: boolean;
-  /** Blocks of one family this node may own. */
+  /** Whether nodes claim blocks when they need one; if not, they use the ones they have. */
+  readonly autoAllocateBlocks: boolean;
+  /** Blocks of one family this node may own; 0 = any number. */
   readonly maxBlocksPerNode: number;
   /** How long a released address rests before it is handed out again. */
   readonly cooldownSeconds: number;
   /** ensureBlocks claims a block when fewer addresses than this are free; at most a quarter of a block is kept free. */
   readonly spareAddresses: number;
+  /** Ranges that only a request for the very address gets addresses of (IPReservation). */
+  readonly reserved: readonly Prefix[];
 }
 
-/** Calico's defaults: borrowing allowed, 20 blocks a node, no cool-down. */
+/** Borrowing allowed, any number of blocks, no cool-down. */
 export const DEFAULT_SETTINGS: IpamSettings = {
   strictAffinity: false,
-  maxBlocksPerNode: 20,
+  autoAllocateBlocks: true,
+  maxBlocksPerNode: 0,
   cooldownSeconds: 0,
   spareAddresses: 8,
+  reserved: [],
 };
 
 export interface IpamContext {

@@ -6,6 +6,8 @@ export type IpamErrorCode =
   | 'NOT_FOUND' // the object to change is absent
   | 'UNAVAILABLE' // the store did not answer, or answered nothing certain: the write may or may not have happened
   | 'CORRUPT' // the object exists and cannot be understood
+  | 'INVALID_REQUEST' // the request asks for a pool or an address that cannot be had
+  | 'ADDRESS_TAKEN' // the address asked for is held by somebody else
   | 'NO_POOL' // no pool may serve this node and family
   | 'POOL_EXHAUSTED' // every pool that may serve is full, or a limit was reached
   | 'CONTENDED' // too many conflicts in a row

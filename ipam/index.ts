@@ -12,5 +12,5 @@ export type { BlockView, HeldAddress } from './block-table.ts';
 export { DEFAULT_SETTINGS, type IpamLog, type IpamSettings } from './context.ts';
 export { IpamError, type IpamErrorCode, isIpamError } from './errors.ts';
 export { affinityName, blockName } from './names.ts';
-export { overlappingPools, type Pool, type PoolOverlap } from './pool.ts';
+export { eligiblePools, overlappingPools, type Pool, type PoolChoice, type PoolOverlap } from './pool.ts';
 export type { CallOptions, Collection, IpamStore, Revisioned } from './store.ts';

@@ -59,7 +59,7 @@ describe('block candidates', () => {
   test('are every block of the pool once, from a place that depends on the node', () => {
     const starts = new Set<Prefix | undefined>();
     for (let index = 0; index < 40; index += 1) {
-      const candidates = [...blockCandidates(small, `node-${index}`, NONE)];
+      const candidates = [...blockCandidates(small, `node-${index}`, { existing: NONE })];
       assert.deepEqual(candidates.toSorted(comparePrefix), [...splitPrefix(small.cidr, 26)]);
       starts.add(candidates[0]);
     }
@@ -67,7 +67,10 @@ describe('block candidates', () => {
   });
 
   test('are the same each time for one node', () => {
-    assert.deepEqual([...blockCandidates(small, 'a', NONE)], [...blockCandidates(small, 'a', NONE)]);
+    assert.deepEqual(
+      [...blockCandidates(small, 'a', { existing: NONE })],
+      [...blockCandidates(small, 'a', { existing: NONE })],
+    );
   });
 
   for (const { name, taken, left } of [
@@ -79,23 +82,23 @@ describe('block candidates', () => {
   ]) {
     test(`leave out what overlaps an existing block ${name}`, () => {
       for (const node of ['a', 'b', 'c', 'd', 'e', 'f']) {
-        assert.deepEqual([...blockCandidates(small, node, existing(...taken))].toSorted(), left);
+        assert.deepEqual([...blockCandidates(small, node, { existing: existing(...taken) })].toSorted(), left);
       }
     });
   }
 
   test('of a huge pool come at once, however many exist next to the start', () => {
     const huge = pool('huge', 'fd00::/8', 122);
-    const [start] = blockCandidates(huge, 'a', NONE);
+    const [start] = blockCandidates(huge, 'a', { existing: NONE });
     assert.ok(start);
     const taken = new PrefixMap<true>();
-    for (const cidr of blockCandidates(huge, 'a', NONE)) {
+    for (const cidr of blockCandidates(huge, 'a', { existing: NONE })) {
       taken.set(taken.size % 100 === 0 ? makePrefix(prefixAddress(cidr), 121) : cidr, true);
       if (taken.size === 2000) {
         break;
       }
     }
-    const [next] = blockCandidates(huge, 'a', taken);
+    const [next] = blockCandidates(huge, 'a', { existing: taken });
     assert.ok(next !== undefined && next !== start);
     assert.ok([...taken.keys()].every((cidr) => !overlaps(cidr, next)));
   });
@@ -114,7 +117,9 @@ describe('block candidates', () => {
         fc.integer({ min: 24, max: 29 }),
         (taken, node, size) => {
           const p = pool('p', '10.0.1.0/24', size);
-          const candidates = [...blockCandidates(p, node, new PrefixMap(taken.map((cidr) => [cidr, true])))];
+          const candidates = [
+            ...blockCandidates(p, node, { existing: new PrefixMap(taken.map((cidr) => [cidr, true])) }),
+          ];
           const free = [...splitPrefix(p.cidr, size)].filter((cidr) => !taken.some((other) => overlaps(cidr, other)));
           assert.deepEqual(candidates.toSorted(), free.toSorted());
           assert.ok(candidates.every((cidr) => contains(p.cidr, cidr)));

@@ -18,7 +18,9 @@ import {
   prefixLength,
   type PrefixMap,
   subprefixCount,
+  tryParsePrefix,
 } from '#net';
+import { IpamError } from './errors.ts';
 
 export interface Pool {
   readonly name: string;
@@ -30,29 +32,92 @@ export interface Pool {
   readonly natOutgoing: boolean;
   /** The pool's nodeSelector, already evaluated for this node. */
   readonly selectsNode: boolean;
+  /** assignmentMode Automatic: serves requests that did not ask for it by name. */
+  readonly automatic: boolean;
+  /** allowedUses has Workload: serves pods at all. */
+  readonly workloads: boolean;
 }
 
-/** The pools that may give new addresses of a family to this node, in the order given. */
-export function eligiblePools(pools: readonly Pool[], family: Family): readonly Pool[] {
-  return pools.filter((pool) => prefixFamily(pool.cidr) === family && whyNotEligible(pool) === undefined);
+/** Which pools a request may use. */
+export interface PoolChoice {
+  /** Names or CIDRs of the pools asked for, best first; undefined: every pool that serves this node. */
+  readonly requested?: readonly string[] | undefined;
+  /** What else must hold of a pool that was not asked for by name; says why it does not, undefined when it does. */
+  readonly whyNot?: ((pool: Pool) => string | undefined) | undefined;
+}
+
+const ANY: PoolChoice = {};
+
+/**
+ * The pools that may give new addresses of a family to this node, in the order given, or asked for. A pool that was asked
+ * for by name need not select the node or the namespace (Calico's rule).
+ */
+export function eligiblePools(pools: readonly Pool[], family: Family, choice = ANY): readonly Pool[] {
+  const { requested } = choice;
+  if (requested === undefined) {
+    return pools.filter((pool) => prefixFamily(pool.cidr) === family && whyNotEligible(pool, choice) === undefined);
+  }
+  const found = requested.flatMap((reference) => findPool(pools, reference) ?? []);
+  return [...new Set(found)].filter(
+    (pool) => prefixFamily(pool.cidr) === family && whyNeverEligible(pool) === undefined,
+  );
+}
+
+/** Throws INVALID_REQUEST for a pool that was asked for and cannot be had, NO_POOL when no pool serves the request. */
+export function assertServed(pools: readonly Pool[], family: Family, choice = ANY): void {
+  for (const reference of choice.requested ?? []) {
+    const pool = findPool(pools, reference);
+    const fault =
+      pool === undefined
+        ? 'does not exist'
+        : prefixFamily(pool.cidr) === family
+          ? whyNeverEligible(pool)
+          : `has ${pool.cidr}, expected an IPv${family} pool`;
+    if (fault !== undefined) {
+      throw new IpamError('INVALID_REQUEST', `pool ${reference}, which the request asks for, ${fault}`);
+    }
+  }
+  if (eligiblePools(pools, family, choice).length === 0) {
+    throw new IpamError('NO_POOL', explainNoPool(pools, family, choice));
+  }
+}
+
+/** The pool of this name, else the one with this CIDR. */
+export function findPool(pools: readonly Pool[], reference: string): Pool | undefined {
+  const cidr = tryParsePrefix(reference);
+  return pools.find(({ name }) => name === reference) ?? pools.find((pool) => pool.cidr === cidr);
 }
 
 /** Says for people why no pool is eligible: each pool of the family by name with its reason. */
-export function explainNoPool(pools: readonly Pool[], family: Family): string {
+export function explainNoPool(pools: readonly Pool[], family: Family, choice = ANY): string {
   const ofFamily = pools.filter((pool) => prefixFamily(pool.cidr) === family);
   if (ofFamily.length === 0) {
     return `there is no IPv${family} pool, expected at least one`;
   }
-  const reasons = ofFamily.map((pool) => `${pool.name} (${pool.cidr}) ${whyNotEligible(pool) ?? 'is eligible'}`);
+  const reasons = ofFamily.map(
+    (pool) => `${pool.name} (${pool.cidr}) ${whyNotEligible(pool, choice) ?? 'is eligible'}`,
+  );
   return `no IPv${family} pool serves this node: ${reasons.join(', ')}`;
 }
 
-function whyNotEligible(pool: Pool): string | undefined {
+function whyNotEligible(pool: Pool, choice: PoolChoice): string | undefined {
+  const never = whyNeverEligible(pool);
+  if (never !== undefined) {
+    return never;
+  }
+  if (!pool.automatic) {
+    return 'serves only requests by name (assignmentMode Manual)';
+  }
+  return pool.selectsNode ? choice.whyNot?.(pool) : 'does not select this node';
+}
+
+/** Why the pool serves nobody, whoever asks. */
+export function whyNeverEligible(pool: Pool): string | undefined {
   if (pool.disabled) {
     return 'is disabled';
   }
-  if (!pool.selectsNode) {
-    return 'does not select this node';
+  if (!pool.workloads) {
+    return 'is not for pods (allowedUses has no Workload)';
   }
   const [shortest, longest] = [prefixLength(pool.cidr), maxLength(prefixFamily(pool.cidr))];
   if (!(pool.blockSize >= shortest && pool.blockSize <= longest)) {
@@ -61,18 +126,25 @@ function whyNotEligible(pool: Pool): string | undefined {
   return undefined;
 }
 
+export interface Taken {
+  /** Blocks that exist; may gain entries while the walk goes on. */
+  readonly existing: PrefixMap<unknown>;
+  /** Ranges from which nothing would be handed out, so that a block inside is of no use. */
+  readonly useless?: PrefixMap<unknown>;
+}
+
 /**
- * Block CIDRs of the pool that overlap none of `existing`, starting at a place given by the node's name and wrapping
- * round. Lazy, and bounded by the number of existing blocks, so a huge IPv6 pool costs no more than a small one.
- * `existing` may gain entries while the walk goes on.
+ * Block CIDRs of the pool that are not taken, starting at a place given by the node's name and wrapping round. Lazy, and
+ * bounded by the number of entries in `taken`, so a huge IPv6 pool costs no more than a small one.
  */
-export function* blockCandidates(pool: Pool, node: string, existing: PrefixMap<unknown>): Generator<Prefix, void> {
+export function* blockCandidates(pool: Pool, node: string, taken: Taken): Generator<Prefix, void> {
+  const { existing, useless } = taken;
   const count = subprefixCount(pool.cidr, pool.blockSize);
   const start = (hashName(node) * count) >> 64n;
   for (let walked = 0n; walked < count; ) {
     const index = (start + walked) % count;
     const candidate = nthSubprefix(pool.cidr, pool.blockSize, index);
-    const [cover] = existing.covering(candidate);
+    const cover = coverOf(candidate, existing) ?? coverOf(candidate, useless);
     if (cover !== undefined) {
       // Step over the whole of a larger block, but not past the end of the pool, where the walk wraps round.
       const behind = contains(cover.prefix, pool.cidr) ? count : indexBehind(pool, cover.prefix);
@@ -84,6 +156,10 @@ export function* blockCandidates(pool: Pool, node: string, existing: PrefixMap<u
     }
     walked += 1n;
   }
+}
+
+function coverOf(candidate: Prefix, ranges: PrefixMap<unknown> | undefined): { readonly prefix: Prefix } | undefined {
+  return ranges?.covering(candidate).next().value ?? undefined;
 }
 
 function indexBehind(pool: Pool, cover: Prefix): bigint {

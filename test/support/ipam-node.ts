@@ -28,7 +28,7 @@ export function createRandom(seed: number): () => number {
 }
 
 export function pool(name: string, cidr: string, blockSize: number, deviation: Partial<Pool> = {}): Pool {
-  const defaults = { disabled: false, natOutgoing: false, selectsNode: true };
+  const defaults = { disabled: false, natOutgoing: false, selectsNode: true, automatic: true, workloads: true };
   return { name, cidr: parsePrefix(cidr), blockSize, ...defaults, ...deviation };
 }
 
@@ -36,7 +36,7 @@ export interface TestNode {
   readonly node: string;
   readonly store: IpamStore;
   readonly pools: readonly Pool[] | (() => readonly Pool[]);
-  readonly settings?: Partial<IpamSettings>;
+  readonly settings?: Partial<IpamSettings> | (() => Partial<IpamSettings>);
   readonly random?: () => number;
   readonly now?: () => number;
 }
@@ -48,7 +48,7 @@ export function allocatorOf({ node, store, pools, settings = {}, random, now }: 
     node,
     store,
     pools: typeof pools === 'function' ? pools : () => pools,
-    settings: () => settings,
+    settings: typeof settings === 'function' ? settings : () => settings,
     now: now ?? (() => tick++),
     random: random ?? createRandom(1),
     sleep: () =>
