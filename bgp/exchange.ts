@@ -173,11 +173,6 @@ export class Exchange {
     for (const bytes of encodeUpdates(changes, link.negotiated.context)) this.#send(link, bytes);
   }
 
-  /** Why this peer is not told about a best path; undefined when it is, or no session is up. */
-  whyNotExported(path: Path): string | undefined {
-    return this.#link === undefined ? undefined : exportPath(path, this.#link.target).refused;
-  }
-
   #send(link: Link, bytes: Uint8Array): void {
     if (!this.#options.write(bytes)) link.full = true;
   }

@@ -23,7 +23,7 @@ export interface Step {
 const ORIGIN_RANK = { igp: 0, egp: 1, incomplete: 2 } as const;
 const SOURCE_RANK = { local: 0, ebgp: 1, ibgp: 2 } as const;
 
-export const STEPS: readonly Step[] = [
+const STEPS: readonly Step[] = [
   { step: 'our own route', rfc: 'RFC 4271 §9.1', compare: (a, b) => rankLocal(a) - rankLocal(b) },
   { step: 'higher LOCAL_PREF', rfc: 'RFC 4271 §9.1.1', compare: (a, b) => localPrefOf(b) - localPrefOf(a) },
   {

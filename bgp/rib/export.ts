@@ -87,9 +87,11 @@ function attributesFor({ attributes }: Path, target: ExportTarget): PathAttribut
 
 /** RFC 4271 §5.1: own AS in front; LOCAL_PREF, a received MED and reflection attributes stay behind. */
 function towardsEbgp(attributes: PathAttributes, localAs: number): PathAttributes {
-  const { localPref: _pref, med: _med, originatorId: _originator, ...kept } = attributes;
   return {
-    ...kept,
+    ...attributes,
+    localPref: undefined,
+    med: undefined,
+    originatorId: undefined,
     asPath: prepend(attributes.asPath, localAs),
     clusterList: [],
     unknown: passOn(attributes.unknown).filter(({ code }) => !NOT_TOWARDS_EBGP.has(code)),

@@ -91,6 +91,7 @@ export function fingerprint(attributes: PathAttributes): string {
     attributes.originatorId ?? 0,
     attributes.clusterList,
     attributes.unknown.map(({ flags, code, value }) => [flags, code, [...value]]),
+    attributes.partial ?? [],
   ]);
   fingerprints.set(attributes, text);
   return text;

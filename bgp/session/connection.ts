@@ -5,6 +5,7 @@
  * nothing because the connection was closed meanwhile.
  */
 import { WireError } from '../errors.ts';
+import { ErrorCode } from '../iana.ts';
 import { INITIAL_CONTEXT, type WireContext } from '../wire/context.ts';
 import { Framer } from '../wire/framing.ts';
 import { decodeMessage, encodeMessage, type Message } from '../wire/message.ts';
@@ -57,15 +58,29 @@ export class Connection {
   }
 
   #read(chunk: Uint8Array): void {
+    const frames = this.#framer.push(chunk);
+    for (;;) {
+      const message = this.#next(frames);
+      // An earlier message of this chunk may have ended the session.
+      if (message === undefined || !this.#open) return;
+      this.#handlers.message(message);
+    }
+  }
+
+  /**
+   * The next whole message of the stream. A fault of the decoder itself ends this session only: no byte a peer sends
+   * may stop the speaker.
+   */
+  #next(frames: Iterator<Uint8Array, void>): Message | undefined {
+    if (!this.#open) return undefined;
     try {
-      for (const bytes of this.#framer.push(chunk)) {
-        // An earlier message of this chunk may have ended the session.
-        if (!this.#open) return;
-        this.#handlers.message(decodeMessage(bytes, this.context));
-      }
+      const { value } = frames.next();
+      return value === undefined ? undefined : decodeMessage(value, this.context);
     } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      if (this.#open) this.#handlers.error(error);
+      const fault =
+        error instanceof WireError ? error : new WireError(ErrorCode.cease, 0, `decoder fault: ${String(error)}`);
+      this.#handlers.error(fault);
+      return undefined;
     }
   }
 }

@@ -22,7 +22,7 @@ export type State = 'idle' | 'connect' | 'active' | 'open-sent' | 'open-confirm'
 export type TimerName = 'connect-retry' | 'hold' | 'keepalive' | 'idle-hold' | 'send-hold';
 
 /** RFC 4271 §8.2.2: "a HoldTimer value of 4 minutes is suggested" until the OPEN is seen. */
-export const OPEN_HOLD_SEC = 240;
+const OPEN_HOLD_SEC = 240;
 const MAX_IDLE_HOLD_SEC = 60;
 const MIN_SEND_HOLD_SEC = 480;
 

@@ -24,7 +24,7 @@ const MESSAGE_NAMES = ['?', 'OPEN', 'UPDATE', 'NOTIFICATION', 'KEEPALIVE', 'ROUT
 const WIRE_CAPACITY = 64 * 1024;
 
 /** mulberry32: small, and the same on every machine. */
-export function createRandom(seed: number): () => number {
+function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

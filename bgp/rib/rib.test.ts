@@ -1,0 +1,265 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { type Ip, type Prefix, parseIp, parsePrefix } from '#net';
+import { EMPTY_ATTRIBUTES, type PathAttributes } from '../wire/attribute/attributes.ts';
+import { AdjRibIn } from './adj-rib-in.ts';
+import { AdjRibOut, type RouteOut } from './adj-rib-out.ts';
+import { choose } from './decision.ts';
+import { type ExportTarget, exportPath } from './export.ts';
+import { judgeImport } from './import.ts';
+import { LocRib } from './loc-rib.ts';
+import { Community, localPath, type Path } from './path.ts';
+
+const V4 = parsePrefix('10.64.0.0/26');
+const V6 = parsePrefix('2001:db8::/64');
+const HOP = parseIp('192.0.2.7');
+const accept = { rules: [], default: 'accept' } as const;
+
+function learned(
+  kind: 'ebgp' | 'ibgp',
+  {
+    prefix = V4,
+    name = 'p',
+    nextHop = HOP,
+    attributes = {},
+  }: { prefix?: Prefix; name?: string; nextHop?: Ip; attributes?: Partial<PathAttributes> } = {},
+): Path {
+  const source = { name, kind, address: nextHop, routerId: parseIp('10.0.0.1') };
+  const asPath = kind === 'ebgp' ? [{ kind: 'sequence' as const, asns: [65001] }] : [];
+  return { prefix, source, nextHop, attributes: { ...EMPTY_ATTRIBUTES, asPath, ...attributes } };
+}
+
+function target(peerType: 'ebgp' | 'ibgp', changes: Partial<ExportTarget> = {}): ExportTarget {
+  return {
+    name: 'target',
+    peerType,
+    localAs: 64512,
+    families: [4, 6],
+    nextHopSelf: {},
+    localAddress: parseIp('192.0.2.1'),
+    policy: accept,
+    cache: new WeakMap(),
+    ...changes,
+  };
+}
+
+// Export: RFC 4271 §5.1, §9.2; RFC 1997.
+const refusals: readonly [string, Path, ExportTarget, RegExp][] = [
+  ['back to where it came from', learned('ebgp', { name: 'target' }), target('ebgp'), /from this peer/],
+  ['iBGP to iBGP', learned('ibgp'), target('ibgp'), /iBGP to iBGP/],
+  ['a family that was not negotiated', localPath(V6, []), target('ibgp', { families: [4] }), /not negotiated/],
+  ['IPv6 without an IPv6 next hop', localPath(V6, []), target('ebgp'), /no IPv6 next hop/],
+  ['NO_ADVERTISE, even inside', localPath(V4, [Community.noAdvertise]), target('ibgp'), /NO_ADVERTISE/],
+  ['NO_EXPORT to another AS', localPath(V4, [Community.noExport]), target('ebgp'), /NO_EXPORT$/],
+  ['NO_EXPORT_SUBCONFED to another AS', localPath(V4, [Community.noExportSubconfed]), target('ebgp'), /SUBCONFED/],
+  [
+    'what the policy refuses',
+    localPath(V4, []),
+    target('ebgp', { policy: { rules: [], default: 'reject' } }),
+    /default/,
+  ],
+];
+for (const [name, path, to, why] of refusals) {
+  test(`not exported: ${name}`, () => assert.match(exportPath(path, to).refused ?? 'exported', why));
+}
+
+test('NO_EXPORT stays inside the AS and is passed on there', () => {
+  const { route } = exportPath(localPath(V4, [Community.noExport]), target('ibgp'));
+  assert.deepEqual(route?.attributes.communities, [Community.noExport]);
+});
+
+test('towards another AS: own AS in front, own next hop, no LOCAL_PREF, no received MED, no reflection attributes', () => {
+  const attributes = { localPref: 300, med: 7, originatorId: HOP, clusterList: [HOP] };
+  const { route } = exportPath(learned('ebgp', { attributes }), target('ebgp'));
+  assert.equal(route?.nextHop, '192.0.2.1');
+  assert.deepEqual(route?.attributes, { ...EMPTY_ATTRIBUTES, asPath: [{ kind: 'sequence', asns: [64512, 65001] }] });
+});
+
+test('inside the AS: LOCAL_PREF present, AS_PATH and learned next hop unchanged unless next-hop-self', () => {
+  const path = learned('ebgp');
+  const kept = exportPath(path, target('ibgp')).route;
+  assert.deepEqual([kept?.nextHop, kept?.attributes.localPref], [HOP, 100]);
+  assert.deepEqual(kept?.attributes.asPath, path.attributes.asPath);
+  const self = exportPath(path, target('ibgp', { nextHopSelf: { 4: parseIp('192.0.2.99') } })).route;
+  assert.equal(self?.nextHop, '192.0.2.99');
+});
+
+test('unknown attributes go on only when transitive, with the Partial bit; dangerous ones never leave the AS', () => {
+  const unknown = [
+    { flags: 0xc0, code: 99, value: Uint8Array.of(1) },
+    { flags: 0x80, code: 98, value: Uint8Array.of(2) },
+    { flags: 0xc0, code: 40, value: Uint8Array.of(3) },
+  ];
+  const path = learned('ebgp', { attributes: { unknown } });
+  assert.deepEqual(
+    exportPath(path, target('ebgp')).route?.attributes.unknown.map(({ code, flags }) => [code, flags]),
+    [[99, 0xe0]],
+  );
+  assert.deepEqual(
+    exportPath(path, target('ibgp')).route?.attributes.unknown.map(({ code }) => code),
+    [99, 40],
+  );
+});
+
+test('a full AS_PATH segment gets a new one in front, a set too', () => {
+  const full = learned('ebgp', {
+    attributes: { asPath: [{ kind: 'sequence', asns: Array.from({ length: 255 }, () => 1) }] },
+  });
+  assert.deepEqual(exportPath(full, target('ebgp')).route?.attributes.asPath[0]?.asns, [64512]);
+  const set = learned('ebgp', { attributes: { asPath: [{ kind: 'set', asns: [1, 2] }] } });
+  assert.deepEqual(exportPath(set, target('ebgp')).route?.attributes.asPath[0], { kind: 'sequence', asns: [64512] });
+});
+
+// Import: RFC 4271 §9.1.2, RFC 4456 §8.
+const context = { localAs: 64512, routerId: parseIp('10.0.0.9'), addresses: [parseIp('192.0.2.1')], policy: accept };
+const loops: readonly [string, Path, RegExp][] = [
+  [
+    'own AS in AS_PATH',
+    learned('ebgp', { attributes: { asPath: [{ kind: 'sequence', asns: [1, 64512] }] } }),
+    /own AS 64512/,
+  ],
+  ['own AS in a set', learned('ebgp', { attributes: { asPath: [{ kind: 'set', asns: [64512] }] } }), /own AS/],
+  ['own ORIGINATOR_ID', learned('ibgp', { attributes: { originatorId: parseIp('10.0.0.9') } }), /ORIGINATOR_ID/],
+  ['own address as next hop', learned('ibgp', { nextHop: parseIp('192.0.2.1') }), /own address/],
+];
+for (const [name, path, why] of loops) {
+  test(`refused on import: ${name}`, () => assert.match(judgeImport(path, context).refused ?? 'accepted', why));
+}
+
+test('Adj-RIB-In counts, keeps refused routes, and forgets what is withdrawn', () => {
+  const rib = new AdjRibIn();
+  rib.announce({ path: learned('ibgp'), refused: undefined });
+  rib.announce({ path: learned('ibgp', { prefix: V6 }), refused: 'because' });
+  assert.deepEqual([rib.received, rib.accepted], [2, 1]);
+  rib.judge(V6, undefined);
+  assert.deepEqual([rib.received, rib.accepted], [2, 2]);
+  assert.ok(rib.withdraw(V4));
+  assert.ok(!rib.withdraw(V4));
+  assert.deepEqual([rib.received, rib.accepted], [1, 1]);
+});
+
+test('Adj-RIB-In against a naive model, over any sequence of announce, withdraw, restart and End-of-RIB', () => {
+  const prefixes = [V4, V6, parsePrefix('10.64.0.64/26')];
+  const operation = fc.oneof(
+    fc.record({ op: fc.constant('announce' as const), prefix: fc.constantFrom(...prefixes), ok: fc.boolean() }),
+    fc.record({ op: fc.constant('withdraw' as const), prefix: fc.constantFrom(...prefixes) }),
+    fc.record({ op: fc.constant('restart' as const), families: fc.subarray([4, 6] as const) }),
+    fc.record({ op: fc.constant('end-of-rib' as const), family: fc.constantFrom(4 as const, 6 as const) }),
+  );
+  fc.assert(
+    fc.property(fc.array(operation, { maxLength: 30 }), (operations) => {
+      const rib = new AdjRibIn();
+      const model = new Map<Prefix, { ok: boolean; stale: boolean }>();
+      const familyOf = (prefix: Prefix): number => (prefix.includes(':') ? 6 : 4);
+      for (const step of operations) {
+        if (step.op === 'announce') {
+          rib.announce({ path: learned('ibgp', { prefix: step.prefix }), refused: step.ok ? undefined : 'no' });
+          model.set(step.prefix, { ok: step.ok, stale: false });
+        } else if (step.op === 'withdraw') {
+          assert.equal(rib.withdraw(step.prefix), model.delete(step.prefix));
+        } else {
+          const gone = [...model].filter(([prefix, { stale }]) =>
+            step.op === 'restart'
+              ? stale || !step.families.some((family) => family === familyOf(prefix))
+              : stale && familyOf(prefix) === step.family,
+          );
+          const dropped = step.op === 'restart' ? rib.markStale(step.families) : rib.sweep(step.family);
+          assert.deepEqual(new Set(dropped), new Set(gone.map(([prefix]) => prefix)));
+          for (const [prefix] of gone) model.delete(prefix);
+          if (step.op === 'restart') for (const entry of model.values()) entry.stale = true;
+        }
+        assert.equal(rib.received, model.size);
+        assert.equal(rib.accepted, [...model.values()].filter(({ ok }) => ok).length);
+        assert.equal(rib.stale, [...model.values()].filter(({ stale }) => stale).length);
+      }
+    }),
+  );
+});
+
+test('Loc-RIB: what it reports adds up to what a full selection over all paths gives', () => {
+  const prefixes = [V4, V6, parsePrefix('10.64.0.64/26')];
+  const operation = fc.record({
+    prefix: fc.constantFrom(...prefixes),
+    name: fc.constantFrom('a', 'b', 'c', ''),
+    hop: fc.integer({ min: 1, max: 3 }),
+    med: fc.integer({ min: 0, max: 1 }),
+    remove: fc.boolean(),
+    decide: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(operation, { maxLength: 40 }), (operations) => {
+      const rib = new LocRib();
+      const paths = new Map<string, Path>();
+      const reported = new Map<Prefix, readonly Ip[]>();
+      const decide = (): void => {
+        for (const { prefix, nextHops, nextHopsChanged } of rib.decide())
+          if (nextHopsChanged) reported.set(prefix, nextHops);
+      };
+      for (const { prefix, name, hop, med, remove, decide: now } of operations) {
+        const key = `${name} ${prefix}`;
+        if (remove) {
+          rib.retract(name, prefix);
+          paths.delete(key);
+        } else {
+          const nextHop = parseIp(`192.0.2.${hop}`);
+          const path =
+            name === '' ? localPath(prefix, []) : learned('ibgp', { prefix, name, nextHop, attributes: { med } });
+          rib.offer(path);
+          paths.set(key, path);
+        }
+        if (now) decide();
+      }
+      decide();
+      for (const prefix of prefixes) {
+        const verdict = choose([...paths.values()].filter((path) => path.prefix === prefix));
+        const hops = new Set(verdict?.multipath.flatMap(({ nextHop }) => (nextHop === undefined ? [] : [nextHop])));
+        assert.deepEqual(new Set(reported.get(prefix)), hops);
+        assert.equal(rib.best(prefix)?.source.name, verdict?.best.source.name);
+      }
+      assert.equal(
+        rib.size,
+        new Set([...paths.values()].map(({ prefix }) => prefix)).size,
+        'no empty destination is left',
+      );
+      assert.deepEqual(rib.decide(), [], 'a second decision changes nothing');
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('Adj-RIB-Out tells the last state once, groups equal attributes, and repeats only when asked', () => {
+  const rib = new AdjRibOut();
+  const attributes = { ...EMPTY_ATTRIBUTES };
+  const routes = new Map<Prefix, RouteOut>([
+    [V4, { nextHop: HOP, attributes }],
+    [parsePrefix('10.64.0.64/26'), { nextHop: HOP, attributes: { ...EMPTY_ATTRIBUTES } }],
+  ]);
+  const drain = () => rib.drain((prefix) => routes.get(prefix), 100);
+  for (const prefix of routes.keys()) rib.touch(prefix);
+  const first = drain();
+  assert.deepEqual(
+    first.announced.map(({ prefixes }) => prefixes),
+    [[...routes.keys()]],
+    'equal attributes, one group',
+  );
+  rib.touchSent();
+  assert.deepEqual(drain(), { withdrawn: [], announced: [] }, 'nothing new, nothing told');
+  rib.refresh(6);
+  assert.deepEqual(drain().announced, []);
+  rib.refresh(4);
+  assert.equal(drain().announced[0]?.prefixes.length, 2);
+  routes.delete(V4);
+  rib.touch(V4);
+  rib.touch(V6);
+  assert.deepEqual(drain(), { withdrawn: [V4], announced: [] }, 'only what was told is withdrawn');
+  assert.equal(rib.advertised, 1);
+});
+
+test('Adj-RIB-Out drains in bites', () => {
+  const rib = new AdjRibOut();
+  for (let i = 0; i < 10; i++) rib.touch(parsePrefix(`10.0.${i}.0/24`));
+  const bite = rib.drain(() => ({ nextHop: HOP, attributes: EMPTY_ATTRIBUTES }), 4);
+  assert.equal(bite.announced[0]?.prefixes.length, 4);
+  assert.equal(rib.pending, 6);
+});
