@@ -4,7 +4,7 @@ import { createLabClient, collectionPath } from './client.ts';
 import { requireLab, requireNode } from './lab.ts';
 import { removeNamespace } from './namespaces.ts';
 import { deletePod } from './pods.ts';
-import { findProcess, signalProcess, stopProcess, waitFor } from './processes.ts';
+import { retireProcess } from './processes.ts';
 import { labPaths, readPods, readState, writeJson } from './state.ts';
 
 /** The agent's signal for "withdraw everything and leave for good" (src/agent/README.md). */
@@ -15,15 +15,7 @@ export async function removeNode(lab: string, name: string, onDrain: () => void 
   const node = requireNode(requireLab(lab), name);
   for (const pod of readPods(lab).filter((candidate) => candidate.node === name)) await deletePod(lab, pod.name);
   onDrain();
-  const pid = signalProcess(lab, name, drainSignal);
-  // A drained agent ends by itself; the supervisor would start it anew, so wait for the old pid to go and stop the process.
-  await waitFor(
-    `the agent of ${name} to drain`,
-    () => (findProcess(lab, name)?.pid === pid ? undefined : true),
-    10_000,
-    5,
-  );
-  await stopProcess(lab, name);
+  await retireProcess(lab, name, drainSignal);
   const client = await createLabClient(lab);
   await client.remove(`${collectionPath('Node')}/${name}`);
   await removeNamespace(node.netns);

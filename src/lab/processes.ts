@@ -74,14 +74,18 @@ export async function runProcesses(lab: string, specs: readonly ProcessSpec[]): 
   for (const name of names) await waitFor(`process ${name}`, () => findProcess(lab, name), 10_000, 20);
 }
 
-/** Stops a process and keeps it stopped. */
-export async function stopProcess(lab: string, name: string): Promise<void> {
-  writeJson(
-    labPaths(lab).desired,
-    readDesired(lab).filter((spec) => spec.name !== name),
+/** Sends a signal that ends a process for good: when it has ended by itself, it is not started again. */
+export async function retireProcess(lab: string, name: string, signal: NodeJS.Signals): Promise<void> {
+  const rest = readDesired(lab).filter((spec) => spec.name !== name);
+  writeJson(labPaths(lab).desired, rest);
+  const pid = signalProcess(lab, name, signal);
+  await waitFor(
+    `process ${name} to end after ${signal}`,
+    () => (findProcess(lab, name)?.pid === pid ? undefined : true),
+    10_000,
+    5,
   );
   hintSupervisor(lab);
-  await waitFor(`process ${name} to stop`, () => (findProcess(lab, name) === undefined ? true : undefined), 15_000, 20);
 }
 
 export function findProcess(lab: string, name: string): RunningProcess | undefined {

@@ -56,7 +56,10 @@ function onExit(entry: Supervised): void {
   entry.retry = setTimeout(() => {
     entry.retry = undefined;
     entry.restarts += 1;
-    if (!stopping && supervised.get(entry.spec.name) === entry) startProcess(entry);
+    if (stopping || supervised.get(entry.spec.name) !== entry) return;
+    // Retired while it ran: it was told to end for good, and did.
+    if (readDesired(lab).some((spec) => spec.name === entry.spec.name)) startProcess(entry);
+    else supervised.delete(entry.spec.name);
   }, delay);
 }
 
