@@ -105,6 +105,14 @@ export async function observedSource(from: Host, to: Host, address: string): Pro
   return typeof source === 'string' ? source : '';
 }
 
+/** The global addresses that the kernel of a namespace has on its eth0, as text. */
+export async function kernelAddresses(netns: string): Promise<readonly string[]> {
+  const done = await execa('ip', ['-n', netns, '-o', 'addr', 'show', 'dev', 'eth0', 'scope', 'global'], {
+    reject: false,
+  });
+  return [...done.stdout.matchAll(/inet6? ([^/ ]+)/g)].map((match) => match[1] ?? '');
+}
+
 /** True when the kernel of a namespace has a unicast route for exactly this prefix. */
 export async function hasRoute(netns: string, prefix: string): Promise<boolean> {
   const family = prefix.includes(':') ? '-6' : '-4';

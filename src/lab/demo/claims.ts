@@ -4,13 +4,36 @@ import { birdRoutes, birdSessions } from '../bird.ts';
 import { createLabClient } from '../client.ts';
 import { torSocket } from '../lab.ts';
 import { removeNode } from '../nodes.ts';
-import { deleteRoute, hasRoute, type Host, observedSource, pingAll, streamBetween } from '../probes.ts';
+import {
+  deleteRoute,
+  hasRoute,
+  kernelAddresses,
+  type Host,
+  observedSource,
+  pingAll,
+  streamBetween,
+} from '../probes.ts';
 import { findProcess, signalProcess, waitFor } from '../processes.ts';
 import { reportedSessions } from '../status.ts';
 import type { Claim } from './report.ts';
 import { acrossRacks, type Stage } from './stage.ts';
 
 const convergeMs = 30_000;
+
+/** Every pod's namespace has exactly the addresses that the CNI plugin answered, one of each family. */
+export async function podsClaim(stage: Stage, slowestMs: number): Promise<Claim> {
+  const wrong: string[] = [];
+  for (const pod of stage.pods) {
+    const held = await kernelAddresses(pod.netns);
+    if (held.toSorted().join() !== pod.addresses.toSorted().join() || held.length !== 2)
+      wrong.push(`${pod.name} has ${held.join(', ')}`);
+  }
+  const detail =
+    wrong.length === 0
+      ? `${stage.pods.length}, all at once, the slowest in ${Math.round(slowestMs)} ms`
+      : wrong.join('; ');
+  return { title: 'pods started', holds: wrong.length === 0 && stage.pods.length > 0, detail };
+}
 
 /** Names of blocks that BIRD at a ToR learned, and from which session. */
 async function podRoutes(stage: Stage, tor: string): Promise<readonly { prefix: string; from: string }[]> {
