@@ -183,7 +183,11 @@ export async function labUp(spec: LabSpec, progress: Progress): Promise<Topology
 export async function labDown(lab: string): Promise<boolean> {
   const found = existsSync(labPaths(lab).dir) || (await listNamespaces(lab)).length > 0;
   await stopSupervisor(lab);
-  await removeNetwork(lab);
+  // Again while something is left: a pod that was being made when we began may have brought one more namespace.
+  for (let tries = 0; tries < 5; tries += 1) {
+    await removeNetwork(lab);
+    if ((await listNamespaces(lab)).length === 0) break;
+  }
   removeLabDir(lab);
   return found;
 }

@@ -88,6 +88,13 @@ The lab stays. Try:
 `;
 }
 
+let cleaning: Promise<unknown> | undefined;
+/** Removes the lab, once, whoever asks first: the end of the play or Ctrl-C. */
+async function cleanUp(): Promise<void> {
+  cleaning ??= labDown(lab);
+  await cleaning;
+}
+
 /** Ctrl-C leaves nothing behind either. */
 for (const [signal, code] of [
   ['SIGINT', 130],
@@ -95,7 +102,7 @@ for (const [signal, code] of [
 ] as const) {
   process.once(signal, () => {
     write(`\n${signal}: removing the lab\n`);
-    void labDown(lab).finally(() => process.exit(code));
+    void cleanUp().finally(() => process.exit(code));
   });
 }
 
@@ -113,6 +120,6 @@ try {
   process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`);
 } finally {
   if (keep) write(hints());
-  else await labDown(lab);
+  else await cleanUp();
 }
 process.exit(ok ? 0 : 1);
