@@ -100,7 +100,8 @@ for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
 ] as const) {
-  process.once(signal, () => {
+  // on and not once: a library that watches signals too ends the process when no other listener is left.
+  process.on(signal, () => {
     write(`\n${signal}: removing the lab\n`);
     void cleanUp().finally(() => process.exit(code));
   });
