@@ -25,9 +25,10 @@ export class Life {
   constructor(log: Log) {
     this.#log = log;
     // The first signal decides; from then on they have their usual effect, so that a second one kills.
-    process.once('SIGTERM', () => this.end({ kind: 'restart', reason: 'SIGTERM' }));
-    process.once('SIGINT', () => this.end({ kind: 'restart', reason: 'SIGINT' }));
-    process.once('SIGUSR2', () => this.end({ kind: 'drain', reason: 'SIGUSR2' }));
+    // on and not once: execa watches signals too, and ends the process when no other listener is left.
+    process.on('SIGTERM', () => this.end({ kind: 'restart', reason: 'SIGTERM' }));
+    process.on('SIGINT', () => this.end({ kind: 'restart', reason: 'SIGINT' }));
+    process.on('SIGUSR2', () => this.end({ kind: 'drain', reason: 'SIGUSR2' }));
   }
 
   /** Fires when the end has come. */
