@@ -24,8 +24,8 @@ export class Life {
 
   constructor(log: Log) {
     this.#log = log;
-    // The first signal decides; from then on they have their usual effect, so that a second one kills.
-    // on and not once: execa watches signals too, and ends the process when no other listener is left.
+    // The first signal decides, later ones change nothing; SIGKILL is harmless at any time. `on` and not `once`: execa
+    // watches signals too, and ends the process at once when no other listener is left.
     process.on('SIGTERM', () => this.end({ kind: 'restart', reason: 'SIGTERM' }));
     process.on('SIGINT', () => this.end({ kind: 'restart', reason: 'SIGINT' }));
     process.on('SIGUSR2', () => this.end({ kind: 'drain', reason: 'SIGUSR2' }));
