@@ -12,8 +12,7 @@ import {
   type AddResult,
   type Attachment,
   type CheckRequest,
-  type CniRequest,
-  type CniResponse,
+  type CniHandler,
   type GcRequest,
 } from '#cni-protocol';
 import { FelixError, hostInterfaceName, type Felix, type Workload } from '#felix';
@@ -36,8 +35,6 @@ export interface AttachmentsOptions {
   readonly advertised: (blocks: readonly Prefix[]) => Promise<void>;
   readonly log: Log;
 }
-
-export type CniHandler = (request: CniRequest) => Promise<CniResponse>;
 
 const exhausted = 100;
 const different = 101;

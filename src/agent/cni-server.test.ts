@@ -6,7 +6,7 @@ import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { CniError, formatRequest, maxMessageBytes, type CniRequest, type CniResponse } from '#cni-protocol';
+import { CniError, formatCall, maxRequestBytes, type CniHandler, type CniResponse } from '#cni-protocol';
 import { createCniServer } from './cni-server.ts';
 
 let folder: string;
@@ -17,17 +17,30 @@ after(() => rm(folder, { recursive: true }));
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => quiet };
 
-function server(name: string, handle: (request: CniRequest) => Promise<CniResponse>) {
+function server(name: string, handle: CniHandler) {
   const path = join(folder, name, 'cni.sock');
   return { path, ...createCniServer({ path, handle, log: quiet }) };
 }
 
-function ask(path: string, text: string): Promise<{ ok: boolean; code?: number; message?: string }> {
+const call = (command: string, env: Record<string, string> = {}): string =>
+  formatCall({ env: { CNI_COMMAND: command, ...env }, config: '{"cniVersion":"1.1.0","name":"manx"}' });
+const status = call('STATUS');
+
+interface Outcome {
+  readonly ok: boolean;
+  readonly code?: number;
+  readonly msg?: string;
+}
+
+function ask(path: string, text: string): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const socket = createConnection({ path });
     let answer = '';
     socket.on('data', (chunk) => void (answer += String(chunk)));
-    socket.on('end', () => resolve(JSON.parse(answer) as { ok: boolean }));
+    socket.on('end', () => {
+      const printed = answer.slice(2).trim();
+      resolve({ ok: answer.startsWith('0 '), ...(printed === '' ? {} : (JSON.parse(printed) as object)) });
+    });
     socket.on('error', reject);
     socket.write(text);
   });
@@ -38,20 +51,27 @@ test('the folder is 0750, the socket 0660, and a request is answered', async () 
   await start();
   equal((await stat(path)).mode & 0o777, 0o660);
   equal((await stat(join(path, '..'))).mode & 0o777, 0o750);
-  deepEqual(await ask(path, formatRequest({ command: 'STATUS' })), { ok: true });
+  deepEqual(await ask(path, status), { ok: true });
   await stop();
 });
 
 const answers: readonly { name: string; text: string; code: number; message: RegExp }[] = [
   { name: 'not JSON', text: 'hello\n', code: 6, message: /not JSON/ },
-  { name: 'another protocol', text: '{"protocol":2,"command":"STATUS"}\n', code: 6, message: /protocol 2/ },
+  { name: 'another protocol', text: '{"protocol":1,"command":"STATUS"}\n', code: 6, message: /protocol 1/ },
+  { name: 'a call without environment', text: '{"protocol":2,"config":""}\n', code: 6, message: /expected env/ },
+  {
+    name: 'a configuration that is not JSON',
+    text: '{"protocol":2,"env":{},"config":"{"}\n',
+    code: 6,
+    message: /not JSON/,
+  },
   {
     name: 'a path as container id',
-    text: '{"protocol":1,"command":"DEL","containerId":"../x","ifname":"eth0"}\n',
+    text: call('DEL', { CNI_CONTAINERID: '../x', CNI_IFNAME: 'eth0' }),
     code: 4,
-    message: /container id/,
+    message: /CNI_CONTAINERID/,
   },
-  { name: 'more than 64 KiB', text: 'x'.repeat(maxMessageBytes + 1), code: 6, message: /longer than/ },
+  { name: 'more than 1 MiB', text: 'x'.repeat(maxRequestBytes + 1), code: 6, message: /longer than/ },
 ];
 for (const { name, text, code, message } of answers) {
   test(`refused with code ${code}: ${name}`, async () => {
@@ -59,7 +79,7 @@ for (const { name, text, code, message } of answers) {
     await start();
     const answer = await ask(path, text);
     equal(answer.code, code);
-    match(answer.message ?? '', message);
+    match(answer.msg ?? '', message);
     await stop();
   });
 }
@@ -68,9 +88,9 @@ test('an error of a verb becomes its answer, an unexpected one code 11', async (
   let error: Error = new CniError(100, 'no address left');
   const { path, start, stop } = server('errors', () => Promise.reject(error));
   await start();
-  equal((await ask(path, formatRequest({ command: 'STATUS' }))).code, 100);
+  equal((await ask(path, status)).code, 100);
   error = new Error('surprise');
-  equal((await ask(path, formatRequest({ command: 'STATUS' }))).code, 11);
+  equal((await ask(path, status)).code, 11);
   await stop();
 });
 
@@ -83,7 +103,7 @@ test('a stop waits for the request in hand', async () => {
     return { ok: true, result: undefined };
   });
   await start();
-  const asked = ask(path, formatRequest({ command: 'STATUS' }));
+  const asked = ask(path, status);
   await asking.promise;
   const stopped = stop();
   gate.resolve();
@@ -102,7 +122,7 @@ test('a socket left by a dead agent is taken over, one that answers is not, a fi
   equal((await stat(path)).isSocket(), true);
   const next = createCniServer({ path, handle, log: quiet });
   await next.start();
-  deepEqual(await ask(path, formatRequest({ command: 'STATUS' })), { ok: true });
+  deepEqual(await ask(path, status), { ok: true });
   await next.stop();
   await writeFile(path, '');
   await rejects(createCniServer({ path, handle, log: quiet }).start(), /is not a socket/);

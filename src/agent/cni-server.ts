@@ -1,19 +1,19 @@
 // The agent's Unix socket: one request line in, one answer line out, then the connection ends.
 //
 // The folder is 0750 and the socket 0660: who may write to it may wire pods. A socket left by a dead agent is removed; one
-// that still answers belongs to a living agent, and we refuse to start. Requests are bounded (64 KiB, 5 s to arrive); a
+// that still answers belongs to a living agent, and we refuse to start. Requests are bounded (1 MiB, 5 s to arrive); a
 // request whose client hung up is finished all the same, because half an ADD must be either undone or whole.
 import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import {
+  answerCall,
   CniError,
   cniErrors,
-  formatResponse,
-  maxMessageBytes,
-  parseRequest,
-  type CniRequest,
-  type CniResponse,
+  formatAnswer,
+  maxRequestBytes,
+  toCniError,
+  type CniHandler,
 } from '#cni-protocol';
 import type { Log } from '#observe';
 import { AgentFault, exitCodes } from './exit.ts';
@@ -21,7 +21,7 @@ import { AgentFault, exitCodes } from './exit.ts';
 export interface CniServerOptions {
   readonly path: string;
   /** Answers a request or throws CniError; anything else thrown becomes code 11. */
-  readonly handle: (request: CniRequest) => Promise<CniResponse>;
+  readonly handle: CniHandler;
   readonly log: Log;
 }
 
@@ -86,25 +86,18 @@ async function removeStale(path: string): Promise<void> {
 
 async function serve(socket: Socket, { handle, log }: CniServerOptions): Promise<void> {
   socket.on('error', (error) => log.debug('CNI client went away', { reason: error.message }));
-  const response = await answer(socket, handle, log);
+  const answer = await readLine(socket).then(
+    (line) => answerCall(line, handle, (error) => log.error('CNI request failed unexpectedly', { err: error })),
+    (error: CniError) => ({ ok: false, stdout: JSON.stringify(toCniError('1.1.0', error)) }),
+  );
   if (socket.destroyed) return;
   await new Promise<void>((resolve) => {
     socket.once('close', () => resolve());
-    socket.end(formatResponse(response), () => socket.destroy());
+    socket.end(formatAnswer(answer), () => socket.destroy());
   });
 }
 
-async function answer(socket: Socket, handle: CniServerOptions['handle'], log: Log): Promise<CniResponse> {
-  try {
-    const request = parseRequest(await readLine(socket));
-    return await handle(request);
-  } catch (error) {
-    if (!(error instanceof CniError)) log.error('CNI request failed unexpectedly', { err: error });
-    const known = error instanceof CniError ? error : new CniError(cniErrors.tryAgain, `unexpected: ${String(error)}`);
-    return { ok: false, code: known.code, message: known.message, details: known.details };
-  }
-}
-
+/** Rejects with CniError alone. */
 function readLine(socket: Socket): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -119,7 +112,7 @@ function readLine(socket: Socket): Promise<string> {
       const end = chunk.indexOf(10);
       chunks.push(end < 0 ? chunk : chunk.subarray(0, end));
       size += chunk.length;
-      if (size > maxMessageBytes) refuse(`the request is longer than ${maxMessageBytes} bytes`);
+      if (size > maxRequestBytes) refuse(`the request is longer than ${maxRequestBytes} bytes`);
       else if (end >= 0) settle(Buffer.concat(chunks).toString());
     });
     socket.once('end', () => settle(Buffer.concat(chunks).toString()));

@@ -3,10 +3,11 @@
 // The configuration appears only when the agent is ready, because its presence is what makes the kubelet call the node
 // ready. Both files are replaced in one step and only when they differ. Neither is removed when the agent stops: pods must
 // be deletable meanwhile. A configuration of someone else that sorts before ours wins in every runtime; it is named.
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { readIfPresent, writeDurably } from './files.ts';
+import { protocolVersion } from '#cni-protocol';
+import { writeDurably } from './files.ts';
 
 const configName = '10-manx.conflist';
 const pluginName = 'manx';
@@ -34,13 +35,26 @@ export function pluginScript(node: string, program: string): string {
   return `#!/bin/sh\nunset NODE_OPTIONS\nexec ${quote(node)} ${quote(program)}\n`;
 }
 
+/** Where `npm run build` leaves the C client: beside a bundled agent, or in `dist` above the sources. */
+const builtClients = ['./cni-client', '../../dist/cni-client'].map((path) => new URL(path, import.meta.url));
+
+/** The plugin: the C client where one was built that speaks our protocol, else a script for the one in TypeScript. */
+export async function pluginFile(clients: readonly URL[]): Promise<Buffer> {
+  for (const built of clients) {
+    const bytes = await readFile(built).catch(() => undefined);
+    if (bytes?.includes(`{"protocol":${protocolVersion},`) === true) return bytes;
+  }
+  const program = fileURLToPath(new URL('main.ts', import.meta.resolve('#cni-protocol')));
+  return Buffer.from(pluginScript(process.execPath, program));
+}
+
 /** Installs both files; gives the name of a foreign configuration that takes precedence, if there is one. */
 export async function install(options: InstallOptions): Promise<string | undefined> {
-  const program = fileURLToPath(new URL('main.ts', import.meta.resolve('#cni-protocol')));
   await mkdir(options.binDir, { recursive: true, mode: 0o755 });
   await mkdir(options.confDir, { recursive: true, mode: 0o755 });
-  await writeIfDifferent(join(options.binDir, pluginName), pluginScript(process.execPath, program), 0o755);
-  await writeIfDifferent(join(options.confDir, configName), networkConfiguration(options.socket), 0o644);
+  await writeIfDifferent(join(options.binDir, pluginName), await pluginFile(builtClients), 0o755);
+  const configuration = Buffer.from(networkConfiguration(options.socket));
+  await writeIfDifferent(join(options.confDir, configName), configuration, 0o644);
   return firstForeign(await readdir(options.confDir));
 }
 
@@ -50,6 +64,7 @@ export function firstForeign(names: readonly string[]): string | undefined {
   return first === configName ? undefined : first;
 }
 
-async function writeIfDifferent(path: string, text: string, mode: number): Promise<void> {
-  if ((await readIfPresent(path)) !== text) await writeDurably(path, text, mode);
+async function writeIfDifferent(path: string, content: Buffer, mode: number): Promise<void> {
+  const present = await readFile(path).catch(() => undefined);
+  if (present?.equals(content) !== true) await writeDurably(path, content, mode);
 }

@@ -5,10 +5,11 @@ import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import type { Workload } from '#felix';
 import { parseIp, parsePrefix } from '#net';
 import { writeDurably } from './files.ts';
-import { firstForeign, install, networkConfiguration, pluginScript } from './installer.ts';
+import { firstForeign, install, networkConfiguration, pluginFile, pluginScript } from './installer.ts';
 import { formatSnapshot, openSnapshotFile, parseSnapshot, type Snapshot } from './snapshot.ts';
 import { formatRecord, openWorkloads, parseRecord } from './workloads.ts';
 
@@ -61,9 +62,10 @@ const snapshot: Snapshot = {
   view: {
     nodes: [{ name: 'a', labels: {}, annotations: {}, internalIps: [parseIp('192.0.2.1')] }],
     pools: [],
+    reserved: [],
     peers: [],
     bgp: { as: 64512, mesh: true, listenPort: 179 },
-    ipam: { strictAffinity: false, maxBlocksPerHost: 20, cooldownSec: 0 },
+    ipam: { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0, cooldownSec: 0 },
   },
   blocks: [parsePrefix('10.64.0.0/26')],
 };
@@ -108,6 +110,16 @@ test('the installed plugin runs, whatever the PATH, and the configuration names 
   match(answer, /supportedVersions/);
   const list = JSON.parse(await readFile(join(options.confDir, '10-manx.conflist'), 'utf8')) as { plugins: unknown };
   deepEqual(list.plugins, [{ type: 'manx', socket: '/run/x/cni.sock' }]);
+});
+
+test('a built C client is installed, unless it speaks another protocol', async () => {
+  const built = join(folder, 'cni-client');
+  const wrapper = await pluginFile([pathToFileURL(join(folder, 'absent'))]);
+  match(wrapper.toString(), /^#!\/bin\/sh\n/);
+  await writeFile(built, 'ELF {"protocol":2,"env"');
+  equal((await pluginFile([pathToFileURL(built)])).toString(), 'ELF {"protocol":2,"env"');
+  await writeFile(built, 'ELF {"protocol":1,"env"');
+  deepEqual(await pluginFile([pathToFileURL(built)]), wrapper);
 });
 
 test('a foreign configuration that sorts first is named and left alone', async () => {

@@ -3,7 +3,7 @@ import type { PeerStatus, Speaker } from '#bgp';
 import type { Felix } from '#felix';
 import { prefixFamily, type Prefix } from '#net';
 import type { Health, Metrics } from '#observe';
-import type { CniHandler } from './attachments.ts';
+import type { CniHandler } from '#cni-protocol';
 import type { Cluster } from './cluster.ts';
 import type { Control } from './control.ts';
 import type { Ipam } from './ipam-loop.ts';

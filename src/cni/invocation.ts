@@ -1,55 +1,18 @@
-// One call of the plugin, parsed: CNI_* environment and the network configuration on stdin (CNI specification 1.1.0,
-// § 2 execution protocol). Pure. What is wrong is thrown as a CniError with the code the specification gives it.
-import {
-  CniError,
-  cniErrors,
-  isContainerId,
-  isInterfaceName,
-  type Attachment,
-  type CniRequest,
-  type PodName,
-} from './protocol.ts';
+// One call of the plugin, understood: CNI_* environment and the network configuration that was on stdin (CNI specification
+// 1.1.0, § 2 execution protocol). Pure. What is wrong is thrown as a CniError with the code the specification gives it.
+import { isContainerId, isInterfaceName, type Attachment, type CniRequest, type PodName } from './verbs.ts';
+import { CniError, cniErrors, isObject, supportedVersions, type CniVersion, type Environment } from './wire.ts';
 
-export const supportedVersions = ['0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
-export type CniVersion = (typeof supportedVersions)[number];
-export const newestVersion: CniVersion = '1.1.0';
-
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** The network configuration as far as this plugin reads it. */
+/** The network configuration as far as the agent reads it; `socket` and `timeoutSec` are the plugin's. */
 export interface NetworkConfig {
   readonly cniVersion: CniVersion;
   readonly name: string;
-  readonly socket: string;
-  readonly timeoutMs: number;
   readonly mtu: number | undefined;
   readonly previousAddresses: readonly string[] | undefined;
   readonly validAttachments: readonly Attachment[] | undefined;
 }
 
-const defaultSocket = '/run/manx/cni.sock';
-const defaultTimeoutMs = 30_000;
-const maxTimeoutMs = 110_000;
-
 type JsonObject = Readonly<Record<string, unknown>>;
-
-/** Reads the configuration as a JSON object. Throws CniError 6. */
-export function decodeConfig(input: string): JsonObject {
-  let value: unknown;
-  try {
-    value = JSON.parse(input);
-  } catch (error) {
-    throw new CniError(cniErrors.undecodable, 'the network configuration on stdin is not JSON', String(error));
-  }
-  if (isObject(value)) return value;
-  throw new CniError(cniErrors.undecodable, 'the network configuration on stdin is not a JSON object');
-}
-
-/** The cniVersion to answer errors in; an unreadable one becomes the newest. */
-export function answerVersion(config: JsonObject | undefined): string {
-  const version = config?.['cniVersion'];
-  return typeof version === 'string' && version !== '' ? version : newestVersion;
-}
 
 /** Checks the configuration. Throws CniError 1 (version), 2 (a field we cannot honour) or 7 (invalid). */
 export function parseConfig(config: JsonObject): NetworkConfig {
@@ -67,8 +30,6 @@ export function parseConfig(config: JsonObject): NetworkConfig {
   return {
     cniVersion: parseVersion(config['cniVersion']),
     name,
-    socket: parseSocket(config['socket']),
-    timeoutMs: parseTimeout(config['timeoutSec']),
     mtu: parseMtu(config['mtu']),
     previousAddresses: previousAddresses(config['prevResult']),
     validAttachments: validAttachments(config['cni.dev/valid-attachments']),
@@ -103,10 +64,6 @@ export function toRequest(command: string, env: Environment, config: NetworkConf
   }
 }
 
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function invalid(field: string, expected: string): CniError {
   return new CniError(cniErrors.invalidConfig, `network configuration: ${field}: expected ${expected}`);
 }
@@ -127,19 +84,6 @@ function requireVersion(command: string, version: CniVersion, since: CniVersion)
     cniErrors.incompatibleVersion,
     `${command} needs cniVersion ${since} or newer, the configuration has ${version}`,
   );
-}
-
-/** A path the kernel accepts for a Unix socket (sun_path holds 108 bytes). */
-function parseSocket(value: unknown): string {
-  if (value === undefined) return defaultSocket;
-  if (typeof value === 'string' && value.startsWith('/') && Buffer.byteLength(value) < 108) return value;
-  throw invalid('socket', 'an absolute path shorter than 108 bytes');
-}
-
-function parseTimeout(value: unknown): number {
-  if (value === undefined) return defaultTimeoutMs;
-  if (typeof value === 'number' && value > 0 && value * 1000 <= maxTimeoutMs) return value * 1000;
-  throw invalid('timeoutSec', `seconds, more than 0 and at most ${maxTimeoutMs / 1000}`);
 }
 
 function parseMtu(value: unknown): number | undefined {

@@ -3,17 +3,22 @@ import { deepEqual, equal, match, throws } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { decodeConfig, parseConfig, supportedVersions, toRequest, type Environment } from './invocation.ts';
+import { answerCall } from './answer.ts';
+import { parseReach } from './ask.ts';
+import { parseConfig, toRequest } from './invocation.ts';
+import { toCniResult } from './result.ts';
+import type { AddResult, CniRequest } from './verbs.ts';
 import {
   CniError,
-  formatRequest,
-  formatResponse,
-  parseRequest,
-  parseResponse,
-  type AddResult,
-  type CniRequest,
-} from './protocol.ts';
-import { toCniError, toCniResult } from './result.ts';
+  decodeConfig,
+  formatAnswer,
+  formatCall,
+  parseAnswer,
+  parseCall,
+  supportedVersions,
+  toCniError,
+  type Environment,
+} from './wire.ts';
 
 const added: AddResult = {
   hostInterface: { name: 'mx1b7c2f9a4de', mac: 'ee:ee:ee:ee:ee:ee' },
@@ -103,7 +108,6 @@ for (const row of requests) {
   test(row.name, () => {
     const request = toRequest(row.command, row.env ?? env, parseConfig(decodeConfig(JSON.stringify(row.config))));
     deepEqual(request, row.request);
-    deepEqual(parseRequest(formatRequest(request)), row.request);
   });
 }
 
@@ -165,6 +169,7 @@ const refusals: readonly {
 for (const row of refusals) {
   test(`refused with code ${row.code}: ${row.name}`, () => {
     const act = (): unknown =>
+      parseReach({ ...(row.config ?? config) }) &&
       toRequest(row.command ?? 'ADD', row.env ?? env, parseConfig(decodeConfig(JSON.stringify(row.config ?? config))));
     throws(act, (error: unknown) => {
       equal(error instanceof CniError && error.code, row.code);
@@ -174,41 +179,68 @@ for (const row of refusals) {
   });
 }
 
-test('an answer survives the wire', () => {
-  for (const response of [
-    { ok: true, result: added },
-    { ok: false, code: 11, message: 'later', details: 'why' },
-  ] as const) {
-    deepEqual(parseResponse(formatResponse(response)), response);
+test('call and answer survive the wire', async () => {
+  const call = { env: { CNI_COMMAND: 'ADD', CNI_ARGS: 'a="\\"\n' }, config: '{"name":"\u0001\u2028"}\n' };
+  deepEqual(parseCall(formatCall(call)), call);
+  for (const answer of [
+    { ok: true, stdout: '' },
+    { ok: false, stdout: '{"code":11}' },
+  ]) {
+    equal(formatAnswer(answer).at(-1), '\n');
+    deepEqual(parseAnswer(formatAnswer(answer).slice(0, -1)), answer);
   }
-  deepEqual(parseResponse('{"ok":true}'), { ok: true, result: undefined });
 });
 
-test('whatever bytes arrive, either side answers with a CniError and nothing else', () => {
+test('an outcome is worded in the version that was asked for, an unexpected one as code 11', async () => {
+  const line = (version: string): string =>
+    formatCall({
+      env: { ...env, CNI_COMMAND: 'DEL' },
+      config: JSON.stringify({ ...config, cniVersion: version }),
+    });
+  const unexpected: unknown[] = [];
+  const ask = (version: string, outcome: () => Promise<{ ok: true; result: undefined }>) =>
+    answerCall(line(version), outcome, (error) => unexpected.push(error));
+  deepEqual(await ask('0.4.0', async () => ({ ok: true, result: undefined })), { ok: true, stdout: '' });
+  const refused = await ask('0.4.0', () => Promise.reject(new CniError(100, 'no address', 'NO_POOL')));
+  deepEqual(JSON.parse(refused.stdout), { cniVersion: '0.4.0', code: 100, msg: 'no address', details: 'NO_POOL' });
+  const surprised = await ask('1.0.0', () => Promise.reject(new TypeError('surprise')));
+  equal((JSON.parse(surprised.stdout) as { code: number }).code, 11);
+  equal(unexpected.length, 1);
+  const future = await ask('9.9', async () => ({ ok: true, result: undefined }));
+  deepEqual([future.ok, (JSON.parse(future.stdout) as { code: number }).code], [false, 1]);
+});
+
+test('whatever bytes arrive, either side answers and nothing is thrown but a CniError', async () => {
   const anything = fc.oneof(
     fc.string(),
     fc.json(),
     fc
-      .record({
-        protocol: fc.constant(1),
-        command: fc.constantFrom('ADD', 'DEL', 'CHECK', 'GC'),
-        containerId: fc.anything(),
-        ifname: fc.anything(),
-        valid: fc.anything(),
-        pod: fc.anything(),
-        netns: fc.anything(),
-      })
+      .record({ protocol: fc.constant(2), env: fc.anything(), config: fc.anything() })
       .map((value) => JSON.stringify(value)),
+    fc
+      .record({ command: fc.constantFrom('ADD', 'DEL', 'CHECK', 'GC'), id: fc.string(), config: fc.json() })
+      .map(({ command, id, config: text }) =>
+        formatCall({
+          env: { ...env, CNI_COMMAND: command, CNI_CONTAINERID: id },
+          config: text,
+        }),
+      ),
   );
-  fc.assert(
-    fc.property(anything, (line) => {
-      for (const parse of [parseRequest, parseResponse, decodeConfig]) {
+  await fc.assert(
+    fc.asyncProperty(anything, async (line) => {
+      for (const parse of [parseCall, parseAnswer, decodeConfig]) {
         try {
           parse(line);
         } catch (error) {
           if (!(error instanceof CniError)) throw error;
         }
       }
+      const fail = (error: unknown): never => {
+        throw error;
+      };
+      parseAnswer(
+        formatAnswer(await answerCall(line, async () => ({ ok: true, result: undefined }), fail)).slice(0, -1),
+      );
     }),
   );
 });

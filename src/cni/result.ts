@@ -1,8 +1,8 @@
-// What the plugin prints: success and error types of the CNI specification per cniVersion. Pure.
+// What the plugin prints: success types of the CNI specification per cniVersion. Pure.
 //
 // 0.3.1 and 0.4.0 name the family of each address (`version`); 1.0.0 dropped the field; 1.1.0 added `mtu` to interfaces.
-import type { CniVersion } from './invocation.ts';
-import type { AddResult } from './protocol.ts';
+import type { AddResult } from './verbs.ts';
+import type { CniVersion } from './wire.ts';
 
 /** The ADD result in the words of `version`. Interface 0 is on the host, interface 1 (the addresses') in the pod. */
 export function toCniResult(version: CniVersion, result: AddResult): unknown {
@@ -23,13 +23,4 @@ export function toCniResult(version: CniVersion, result: AddResult): unknown {
     routes: result.routes.map(({ destination, gateway }) => ({ dst: destination, gw: gateway })),
     dns: {},
   };
-}
-
-/** The error object of the specification. */
-export function toCniError(
-  version: string,
-  error: { code: number; message: string; details: string | undefined },
-): unknown {
-  const details = error.details === undefined ? {} : { details: error.details };
-  return { cniVersion: version, code: error.code, msg: error.message, ...details };
 }
