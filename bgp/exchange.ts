@@ -39,6 +39,8 @@ export interface ExchangeOptions {
   readonly wake: () => void;
   /** The peer has told all it had. */
   readonly complete: () => void;
+  /** The peer has told more prefixes than it may. */
+  readonly limitExceeded: (limit: number) => void;
   /** Our own side is complete: End-of-RIB may follow the initial update. */
   readonly mayEndOfRib: () => boolean;
 }
@@ -117,6 +119,8 @@ export class Exchange {
     }
     if (message.endOfRib !== undefined) this.#endOfRib(message.endOfRib);
     this.#options.wake();
+    const { maxPrefixes } = this.#spec;
+    if (maxPrefixes !== undefined && this.ribIn.received > maxPrefixes) this.#options.limitExceeded(maxPrefixes);
   }
 
   /** RFC 2918 §4, RFC 7313 §4: any subtype but a request is not for us. */

@@ -44,6 +44,8 @@ export interface PeerSpec {
   /** Next hop to announce, per family; absent = the session's local address, and for iBGP the learned next hop. */
   readonly nextHopSelf: Partial<Readonly<Record<Family, Ip>>>;
   readonly gracefulRestart: boolean;
+  /** More received prefixes than this end the session with Cease 6/1 · RFC 4486 · absent = no limit. */
+  readonly maxPrefixes?: number;
   readonly import: RoutePolicy;
   readonly export: RoutePolicy;
   readonly description?: string;

@@ -12,7 +12,7 @@ import { CeaseSubcode, ErrorCode } from './iana.ts';
 import { type BestChange, LocRib } from './rib/loc-rib.ts';
 import { LOCAL_SOURCE, localPath } from './rib/path.ts';
 import { notification } from './session/fsm.ts';
-import { Deferral, hardReset } from './session/graceful-restart.ts';
+import { Deferral, hardReset, isCollision } from './session/graceful-restart.ts';
 import type { LocalParameters } from './session/negotiate.ts';
 import { Peer, type PeerHooks } from './session/peer.ts';
 import { tcpTransport } from './session/tcp-transport.ts';
@@ -201,6 +201,10 @@ class BgpSpeaker implements Speaker {
       write: (bytes) => entry.peer.write(bytes),
       wake: () => this.#wake(),
       complete: () => this.#complete(spec.name),
+      limitExceeded: (limit) => {
+        const cease = ceaseFor(entry, CeaseSubcode.maximumPrefixes);
+        entry.peer.fail({ ...cease, message: `more than ${limit} prefixes received` });
+      },
       mayEndOfRib: () => this.#originated !== undefined && (!config.gracefulRestart.restarting || this.#deferral.over),
     });
     const peer = new Peer({
@@ -239,7 +243,7 @@ class BgpSpeaker implements Speaker {
         }),
       down: (down) =>
         withEntry((entry) => {
-          entry.flaps += 1;
+          if (!isCollision(down)) entry.flaps += 1;
           entry.exchange.down(down);
         }),
       deliver: (message) =>

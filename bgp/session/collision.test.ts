@@ -15,11 +15,14 @@ const rows: readonly [received: Initiator, other: Initiator, state: State, weAre
   ['local', 'remote', 'open-confirm', false, 'close-received'],
   ['remote', 'local', 'established', false, 'close-other'],
   ['local', 'remote', 'established', false, 'close-received'],
-  // Not both identifiers were heard yet.
-  ['remote', 'local', 'open-sent', true, 'keep-both'],
-  // Nothing was said on a connection that is still being dialled.
-  ['remote', 'local', 'connect', true, 'close-other'],
-  ['remote', 'local', 'active', true, 'close-other'],
+  // One OPEN has told the identifier: the loser goes before it is Established.
+  ['remote', 'local', 'open-sent', true, 'close-received'],
+  ['remote', 'local', 'open-sent', false, 'close-other'],
+  ['local', 'remote', 'open-sent', true, 'close-other'],
+  // A connection that is still being dialled may never come up.
+  ['remote', 'local', 'connect', true, 'keep-both'],
+  ['remote', 'local', 'connect', false, 'close-other'],
+  ['remote', 'local', 'active', false, 'close-other'],
   // The peer dialled twice: the first one is given up.
   ['remote', 'remote', 'open-confirm', true, 'close-other'],
   ['remote', 'remote', 'established', true, 'close-other'],

@@ -2,8 +2,9 @@
  * Two connections to one peer: which one stays (RFC 4271 §6.8, RFC 6286 §2.3).
  *
  * Pure. Both ends see the same two connections, know who dialled each, and compare the same identifiers, so both close
- * the same one. That stays true when one of them has just become Established: the rule looks at who dialled, never at
- * who was faster, because "Established wins" makes two strict speakers close both.
+ * the same one. The rule looks at who dialled, never at who was faster: "Established wins" makes two strict speakers
+ * close both. It is applied as soon as one OPEN has told the peer's identifier (§6.8 allows it for OpenSent), so that
+ * the loser is closed before it becomes Established and carries routes.
  */
 import { compareIp, type Ip } from '#net';
 import type { State } from './fsm.ts';
@@ -29,18 +30,18 @@ export type CollisionVerdict = 'keep-both' | 'close-received' | 'close-other';
 /** What to do when a valid OPEN arrives while another connection to the same peer exists. */
 export function resolveCollision(collision: Collision): CollisionVerdict {
   const { received, other } = collision;
+  // A peer that dialled twice has given up the first one.
+  const preferred = received === other.initiator || dominant(collision) === received;
   switch (other.state) {
     case 'idle':
-    case 'open-sent': // its OPEN decides: only then both identifiers were seen on both connections
       return 'keep-both';
     case 'connect':
-    case 'active': // nothing was said on it yet, so the peer cannot prefer it
-      return 'close-other';
+    case 'active': // still being dialled: the peer may never see it, so it cannot replace what works
+      return preferred ? 'close-other' : 'keep-both';
+    case 'open-sent':
     case 'open-confirm':
     case 'established':
-      // A peer that dialled twice has given up the first one.
-      if (received === other.initiator) return 'close-other';
-      return dominant(collision) === received ? 'close-other' : 'close-received';
+      return preferred ? 'close-other' : 'close-received';
   }
 }
 

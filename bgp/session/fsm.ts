@@ -322,7 +322,7 @@ function stopped(session: Session, send: NotificationMessage | undefined, reason
 
 /** The peer lives on in the other connection, so its routes may stay as if this one had merely been lost. */
 function collided(session: Session, send: NotificationMessage): Transition {
-  const down: Down = { cause: 'connection-lost', notification: undefined };
+  const down: Down = { cause: 'connection-lost', notification: send };
   return release(session, { idle: 'stopped', send, down, reason: 'lost the connection collision' });
 }
 

@@ -32,6 +32,12 @@ const rows: readonly [name: string, down: Down, peer: PeerGracefulRestart | unde
     withN,
     [],
   ],
+  [
+    'a lost collision keeps: the other connection goes on',
+    { cause: 'notification-received', notification: notification(6, 7) },
+    capable,
+    [4],
+  ],
   ['what we stopped ourselves keeps nothing', { cause: 'stopped', notification: undefined }, withN, []],
 ];
 

@@ -17,6 +17,7 @@ export const STALE_SEC = 360;
 export function retainedFamilies(down: Down, peer: PeerGracefulRestart | undefined): readonly Family[] {
   if (peer === undefined) return [];
   const families = peer.families.map(({ family }) => family);
+  if (isCollision(down)) return families;
   switch (down.cause) {
     case 'connection-lost':
       return families;
@@ -39,6 +40,11 @@ export function preservedFamilies(negotiated: Negotiated): readonly Family[] {
 export function hardReset(inner: NotificationMessage): NotificationMessage {
   const data = Uint8Array.from([inner.code, inner.subcode, ...inner.data]);
   return { type: 'notification', code: ErrorCode.cease, subcode: CeaseSubcode.hardReset, data };
+}
+
+/** The session goes on in the other of two connections: nothing happened to the peer · RFC 4271 §6.8. */
+export function isCollision({ notification }: Down): boolean {
+  return notification?.code === ErrorCode.cease && notification.subcode === CeaseSubcode.connectionCollisionResolution;
 }
 
 function isHardReset(notification: NotificationMessage | undefined): boolean {

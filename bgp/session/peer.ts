@@ -25,7 +25,7 @@ import {
   step,
   type TimerName,
 } from './fsm.ts';
-import { type LocalParameters, type Negotiated, negotiate } from './negotiate.ts';
+import { type LocalParameters, type Negotiated, negotiate, type Refusal } from './negotiate.ts';
 import type { Dial, DialTarget, Transport, Wire } from './transport.ts';
 
 export interface PeerHooks {
@@ -85,6 +85,11 @@ export class Peer {
     const rival = this.#rival;
     if (rival !== undefined) this.#dispatch(rival, { type: 'stop', notification, reason });
     this.#dispatch(this.#main, { type: 'stop', notification, reason });
+  }
+
+  /** End the session with this error; it is tried again after the idle hold time. */
+  fail(error: Refusal): void {
+    this.#dispatch(this.#main, { type: 'message-error', error });
   }
 
   /** A connection from the peer's address. */
@@ -174,9 +179,7 @@ export class Peer {
     });
     if (verdict === 'keep-both') return true;
     const loser = verdict === 'close-other' ? other : slot;
-    const dialling = loser.session.state === 'connect' || loser.session.state === 'active';
-    const reason = 'the peer connected first';
-    this.#dispatch(loser, dialling ? { type: 'stop', notification: undefined, reason } : { type: 'collision-lost' });
+    this.#dispatch(loser, isDialling(loser) ? FIRST_WINS : { type: 'collision-lost' });
     return loser === other;
   }
 
@@ -246,6 +249,8 @@ export class Peer {
       this.#rival = this.#main;
       this.#main = slot;
     }
+    const rival = this.#rival;
+    if (rival !== undefined && isDialling(rival)) this.#dispatch(rival, FIRST_WINS);
     const { connection } = slot;
     if (connection !== undefined) connection.context = negotiated.context;
     this.#options.hooks.established(negotiated, connection?.wire.local);
@@ -254,12 +259,25 @@ export class Peer {
   #dial(slot: Slot): void {
     slot.dial?.abort();
     const dial = this.#options.transport.dial(this.#options.target, {
-      connected: (wire) => (slot.dial === dial ? this.#attach(slot, wire, 'local') : wire.destroy()),
+      connected: (wire) => {
+        if (slot.dial !== dial) wire.destroy();
+        else this.#dialled(slot, wire);
+      },
       failed: (reason) => {
         if (slot.dial === dial) this.#dispatch(slot, { type: 'connection-failed', reason });
       },
     });
     slot.dial = dial;
+  }
+
+  /** A dial that succeeds after the peer's connection has taken the lead is given up before a word is said on it. */
+  #dialled(slot: Slot, wire: Wire): void {
+    const other = slot === this.#main ? this.#rival : this.#main;
+    const leads = other?.session.state === 'open-confirm' || other?.session.state === 'established';
+    if (leads) {
+      wire.destroy();
+      this.#dispatch(slot, FIRST_WINS);
+    } else this.#attach(slot, wire, 'local');
   }
 
   #startTimer(slot: Slot, { timer, sec, jitter }: Action & { readonly kind: 'start-timer' }): void {
@@ -285,6 +303,13 @@ interface Settlement {
   readonly other: Slot;
   readonly local: LocalParameters;
   readonly negotiated: Negotiated;
+}
+
+/** Ends a dial that is no longer needed. */
+const FIRST_WINS: SessionEvent = { type: 'stop', notification: undefined, reason: 'the peer connected first' };
+
+function isDialling({ session }: Slot): boolean {
+  return session.state === 'connect' || session.state === 'active';
 }
 
 function createSlot(session: Session, replaces: boolean): Slot {

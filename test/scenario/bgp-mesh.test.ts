@@ -90,6 +90,10 @@ test('two peers that dial at the same moment end with one session, whatever the 
       await a.speaker.start();
       await b.speaker.start();
       const lateMs = network.random() * 12;
+      const ups = new Map<string, number>();
+      for (const { name, speaker } of nodes) {
+        speaker.onPeerChange(({ to }) => to === 'established' && ups.set(name, (ups.get(name) ?? 0) + 1));
+      }
       a.speaker.setPeers([peerSpec(b)]);
       a.originate(['10.64.0.0/26']);
       network.timers.set(() => {
@@ -99,8 +103,9 @@ test('two peers that dial at the same moment end with one session, whatever the 
       network.timers.advance(2_000);
       for (const node of nodes) {
         const [status] = await node.speaker.peers();
-        assert.equal(status?.state, 'established');
-        assert.equal(node.kernel.size, 1);
+        assert.deepEqual([status?.state, status?.flaps], ['established', 0]);
+        assert.deepEqual([node.kernel.size, node.lost], [1, []]);
+        assert.equal(ups.get(node.name), 1, 'established once, not twice');
       }
       const before = network.trace.length;
       network.timers.advance(20_000);

@@ -53,6 +53,7 @@ export class Network {
   readonly #listeners = new Map<Ip, (wire: Wire) => void>();
   readonly #ends = new Set<{ readonly end: End; readonly peer: End }>();
   readonly #cut = new Set<Ip>();
+  readonly #stalled = new Set<Ip>();
   readonly seed: number;
 
   constructor(seed: number) {
@@ -78,6 +79,18 @@ export class Network {
 
   heal(address: Ip): void {
     this.#cut.delete(address);
+  }
+
+  /** The node's process is stopped: it reads nothing, and what was sent to it stays under way. */
+  stall(address: Ip): void {
+    this.#stalled.add(address);
+  }
+
+  /** Bytes written towards a node and not read by it. */
+  inFlight(address: Ip): number {
+    let bytes = 0;
+    for (const { end } of this.#ends) if (end.remote === address) bytes += end.inFlight;
+    return bytes;
   }
 
   /** The node's process is gone: its kernel closes the connections. */
@@ -186,7 +199,7 @@ export class Network {
     const arrivalMs = Math.max(end.lastArrivalMs, this.timers.now() + this.#delayMs());
     end.lastArrivalMs = arrivalMs;
     this.timers.set(() => {
-      if (!this.#cut.has(end.owner) && !this.#cut.has(peer.owner)) arrive();
+      if (!this.#cut.has(end.owner) && !this.#cut.has(peer.owner) && !this.#stalled.has(peer.owner)) arrive();
     }, arrivalMs - this.timers.now());
   }
 
