@@ -158,6 +158,46 @@ const replays: readonly Replay[] = [
   { name: 'scale', scene: async () => poolA() },
   { name: 'explain', scene: async () => undefined },
   { name: 'block-no-status', scene: async () => undefined },
+  {
+    name: 'builtins',
+    scene: async () => {
+      await call('POST', '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } });
+      await merge('/api/v1/nodes/n1/status', { status: { addresses: [{ type: 'InternalIP', address: '192.0.2.1' }] } });
+    },
+    leftOut: {
+      7: 'a real cluster has two namespaces more',
+      8: 'a real cluster has two namespaces more',
+      16: strategic,
+      17: 'follows the strategic merge',
+    },
+  },
+  {
+    name: 'builtins-delete',
+    scene: async () => {
+      await node();
+      await call('POST', '/api/v1/namespaces', {
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata: { name: 'team-a', labels: { team: 'a' } },
+      });
+      const spec = {
+        nodeName: 'node-a',
+        terminationGracePeriodSeconds: 0,
+        containers: [{ name: 'c', image: 'example' }],
+      };
+      await call('POST', '/api/v1/namespaces/default/pods', {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: 'pod-a' },
+        spec,
+      });
+    },
+    leftOut: {
+      2: 'a namespace goes, as with a controller manager',
+      3: 'kubectl sends protobuf',
+      4: 'kubectl sends protobuf',
+    },
+  },
 ];
 
 function kubectlVersion(): string | undefined {
@@ -286,7 +326,7 @@ function normalise(text: string): string {
     .replaceAll(/kubectl-edit-\d+/g, 'kubectl-edit-N')
     .replaceAll(/"[^"]*(kubectl-edit-N)/g, '"$1')
     .replaceAll(', application/apply-patch+yaml', '')
-    .replaceAll(/(?<=^.* )\d+[smh](\d+s)?(?= *$| +\S+$)/gm, 'AGE')
+    .replaceAll(/(?<=\s)\d+[smhd](\d+[smhd])?(?=\s|$)/gm, 'AGE')
     .replaceAll(/ {2,}/g, ' ')
     .replaceAll(/ +$/gm, '');
   const lines = plain.split('\n');

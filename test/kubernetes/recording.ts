@@ -17,7 +17,7 @@ export interface Exchange {
   readonly response: RecordedResponse;
 }
 
-export interface RecordedResponse {
+interface RecordedResponse {
   readonly status: number | null;
   readonly headers: Record<string, string | string[]>;
   readonly body?: Json;

@@ -6,12 +6,19 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const program = fileURLToPath(new URL('../../src/lab/apiserver/main.ts', import.meta.url));
 /** The CRDs of the recordings. */
-export const fixtureCrds = fileURLToPath(new URL('../fixtures/kubernetes-api/crds', import.meta.url));
+const fixtureCrds = fileURLToPath(new URL('../fixtures/kubernetes-api/crds', import.meta.url));
+
+/** Servers that still run when the tests of a file are over (a test failed half-way) are killed, so that the file ends. */
+const running = new Set<ChildProcess>();
+after(() => {
+  for (const child of running) child.kill('SIGKILL');
+});
 
 export interface ServerProcess {
   readonly url: string;
@@ -50,6 +57,8 @@ export async function startServer(options: ServerProcessOptions): Promise<Server
   const child = spawn(process.execPath, [program, ...args, ...crds, ...netns, '--unix-socket', controlSocket], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  running.add(child);
+  child.once('close', () => running.delete(child));
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => {
     stderr += chunk.toString();

@@ -1,12 +1,13 @@
 /**
  * From what a client sent to what may be stored: metadata and schema are read, unknown fields pruned and reported as
- * fieldValidation asks, defaults filled in, everything validated with all causes at once. Pure but for nothing: no
- * store, no clock. Invariant: an object that leaves `judge` without a throw satisfies schema and rules.
+ * fieldValidation asks, defaults filled in, everything validated with all causes at once. Pure: no store, no
+ * clock. Invariant: an object that leaves `judge` without a throw satisfies schema and rules.
  */
 import { forbiddenChanges, nameForm } from './builtins.ts';
 import { checkMetadata, checkMetadataUpdate, finalizerWarnings, readMetadata } from './metadata.ts';
 import {
   asJson,
+  asJsonMetadata,
   asKubeObject,
   isJsonObject,
   type JsonObject,
@@ -24,12 +25,6 @@ export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
 export interface WriteOptions {
   readonly dryRun: boolean;
   readonly fieldValidation: FieldValidation;
-}
-
-export interface Shaped {
-  readonly object: KubeObject;
-  /** Texts for Warning headers. */
-  readonly warnings: readonly string[];
 }
 
 /** Reads dryRun and fieldValidation; throws 422 naming the options object of the verb. */
@@ -69,13 +64,9 @@ export function shape(
     ...body,
     apiVersion: apiVersion ?? '',
     kind: kind ?? '',
-    metadata: asMetadataJson(metadata),
+    metadata: asJsonMetadata(metadata),
   });
   return { object, unknown: [...walked.unknown, ...unknown].sort() };
-}
-
-function asMetadataJson(metadata: KubeObject['metadata']): JsonObject {
-  return asJson({ apiVersion: '', kind: '', metadata })['metadata'] as JsonObject;
 }
 
 const contentSchemas = new WeakMap<Resource, JsonObject>();
@@ -115,13 +106,12 @@ export function strictPatchError(patched: string, unknown: readonly string[]): S
   return invalid({ kind: '', group: '', name: '' }, [{ reason: 'FieldValueInvalid', message, field: 'patch' }]);
 }
 
-/** Throws 422 with every cause when `next` may not replace `previous` (or be created). */
+/** Throws 422 with every cause when `next` may not replace `previous`, or be created when there is none. */
 export function judge(
   resource: Resource,
-  next: KubeObject,
-  previous: KubeObject | undefined,
-  subresource?: string,
+  change: { readonly next: KubeObject; readonly previous?: KubeObject; readonly subresource?: string | undefined },
 ): void {
+  const { next, previous, subresource } = change;
   const causes: StatusCause[] = [
     ...typeCauses(resource, next),
     ...checkMetadata(next.metadata, nameForm(resource)),

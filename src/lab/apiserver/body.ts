@@ -3,6 +3,7 @@
  * kind, and the duplicate field names that fieldValidation reports (JSON.parse swallows them). Pure.
  */
 import { parse as parseYaml } from 'yaml';
+import { findDuplicateKeys } from './json-duplicates.ts';
 import { isJsonObject, type Json, type JsonObject } from './objects.ts';
 import { badRequest } from './status-objects.ts';
 
@@ -71,60 +72,4 @@ function summary(text: string): string {
   if (text === '') return '<empty>';
   const shown = text.startsWith('{') ? text : Buffer.from(text).toString('hex');
   return shown.length > 30 ? `${shown.slice(0, 30)} ...` : shown;
-}
-
-/** Paths of object members that occur more than once; `text` is known to be valid JSON. */
-export function findDuplicateKeys(text: string): readonly string[] {
-  const found: string[] = [];
-  let position = 0;
-  const skipSpace = (): void => {
-    while (' \t\n\r'.includes(text[position] ?? '#')) position += 1;
-  };
-  const readString = (): string => {
-    const start = position;
-    position += 1;
-    while (text[position] !== '"') position += text[position] === '\\' ? 2 : 1;
-    position += 1;
-    const quoted = text.slice(start, position);
-    return quoted.includes('\\') ? String(JSON.parse(quoted)) : quoted.slice(1, -1);
-  };
-  const readObject = (path: string): void => {
-    const seen = new Set<string>();
-    position += 1;
-    skipSpace();
-    while (text[position] !== '}') {
-      const key = readString();
-      const inner = path === '' ? key : `${path}.${key}`;
-      if (seen.has(key)) found.push(inner);
-      seen.add(key);
-      skipSpace();
-      position += 1;
-      readValue(inner);
-      skipSpace();
-      if (text[position] === ',') position += 1;
-      skipSpace();
-    }
-    position += 1;
-  };
-  const readArray = (path: string): void => {
-    position += 1;
-    skipSpace();
-    for (let index = 0; text[position] !== ']'; index += 1) {
-      readValue(`${path}[${index}]`);
-      skipSpace();
-      if (text[position] === ',') position += 1;
-      skipSpace();
-    }
-    position += 1;
-  };
-  const readValue = (path: string): void => {
-    skipSpace();
-    const first = text[position];
-    if (first === '{') readObject(path);
-    else if (first === '[') readArray(path);
-    else if (first === '"') readString();
-    else while (position < text.length && !',]} \t\n\r'.includes(text[position] ?? '')) position += 1;
-  };
-  readValue('');
-  return found;
 }

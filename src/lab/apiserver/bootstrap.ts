@@ -5,6 +5,7 @@
 import type { Engine } from './engine.ts';
 import { asJson, asKubeObject, formatTime, isJsonObject, type JsonObject, jsonEqual, objectField } from './objects.ts';
 import { type Resource, storageName } from './registry.ts';
+import { emptyNamespace } from './remove.ts';
 
 const definitions = { group: 'apiextensions.k8s.io', plural: 'customresourcedefinitions' };
 
@@ -20,6 +21,16 @@ export async function bootstrap(engine: Engine): Promise<void> {
     if (!wanted.has(stored.key)) await store.remove(storageName(definitions), stored.key, stored.object);
   }
   if (isNew) store.forgetHistory();
+  await finishNamespaces(engine);
+}
+
+/** Namespaces that were being deleted when the server stopped. */
+async function finishNamespaces(engine: Engine): Promise<void> {
+  const namespaces = engine.registry.find('', 'v1', 'namespaces');
+  if (namespaces === undefined) return;
+  for (const stored of engine.store.list(storageName(namespaces))) {
+    if (stored.object.metadata.deletionTimestamp !== undefined) await emptyNamespace(engine, namespaces, stored.key);
+  }
 }
 
 async function ensureNamespace(engine: Engine, name: string): Promise<void> {

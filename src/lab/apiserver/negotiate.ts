@@ -2,7 +2,6 @@
  * Content negotiation: which form an answer takes (RFC 9110 §12.5.1 with the parameters `as`, `v`, `g` of the
  * Kubernetes API) and which bodies are read. Pure. JSON and YAML are written; protobuf and CBOR are refused by name.
  */
-import { isJsonObject } from './objects.ts';
 import { notAcceptable } from './status-objects.ts';
 
 /** The form of an answer: `view` is the object itself, a Table of it, its metadata, or aggregated discovery. */
@@ -83,9 +82,4 @@ function mediaOf(type: string): 'json' | 'yaml' | undefined {
 /** The media type of a Content-Type header, without parameters. */
 export function mediaType(header: string | undefined): string {
   return (header ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
-}
-
-/** True when a value looks like a `Status` of failure; those are never turned into Tables. */
-export function isStatus(value: unknown): boolean {
-  return isJsonObject(value) && value['kind'] === 'Status';
 }

@@ -49,6 +49,11 @@ export function asJson(object: KubeObject): JsonObject {
   return object as unknown as JsonObject;
 }
 
+/** Metadata seen as plain JSON. */
+export function asJsonMetadata(metadata: ObjectMeta): JsonObject {
+  return metadata as unknown as JsonObject;
+}
+
 /** The string field `key`, or undefined when it is absent or not a string. */
 export function textField(object: JsonObject | undefined, key: string): string | undefined {
   const value = object?.[key];

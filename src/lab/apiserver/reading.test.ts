@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ageOf, formatAge } from './age.ts';
-import { findDuplicateKeys } from './body.ts';
+import { findDuplicateKeys } from './json-duplicates.ts';
 import { firstAt, parseJsonPath } from './json-path.ts';
 import { negotiate } from './negotiate.ts';
 import { fieldMatcher, labelMatcher } from './selectors.ts';

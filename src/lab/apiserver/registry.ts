@@ -129,7 +129,7 @@ async function readManifest(file: string): Promise<readonly Resource[]> {
 }
 
 /** One CRD manifest as a Resource; throws ManifestError. */
-export async function resourceOf(manifest: JsonObject): Promise<Resource> {
+async function resourceOf(manifest: JsonObject): Promise<Resource> {
   const name = textField(objectField(manifest, 'metadata'), 'name') ?? '(no name)';
   const fail = (field: string, expected: string): never => {
     throw new ManifestError(`CustomResourceDefinition ${name}: ${field} ${expected}`);

@@ -99,9 +99,11 @@ export async function deleteObject(
     const { object } = options.dryRun ? current : await removeNow(engine, resource, current);
     return isPod ? object : removedStatus(resource, current.object);
   }
-  if (options.dryRun || marked === current.object) return marked;
-  const stored = await engine.store.put(storageName(resource), current.key, marked);
+  if (options.dryRun) return marked;
+  const isMarkedAlready = marked === current.object;
+  const stored = isMarkedAlready ? current : await engine.store.put(storageName(resource), current.key, marked);
   if (resource.builtIn && resource.kind === 'Namespace') void emptyNamespace(engine, resource, current.key);
+  if (isMarkedAlready) return stored.object;
   if (!isPod || marked.metadata.deletionGracePeriodSeconds !== 0 || hasFinalizers(marked)) return stored.object;
   return (await removeNow(engine, resource, stored)).object;
 }
@@ -179,8 +181,11 @@ function withPropagation(finalizers: readonly string[], propagation: DeleteOptio
   return added === undefined || finalizers.includes(added) ? finalizers : [...finalizers, added];
 }
 
-/** What the namespace controller of a cluster does: delete everything in it, then the namespace itself. */
-async function emptyNamespace(engine: Engine, namespaces: Resource, namespace: string): Promise<void> {
+/**
+ * What the namespace controller of a cluster does: delete everything in it, then the namespace itself. One held by
+ * finalizers stays; another DELETE or a restart tries again.
+ */
+export async function emptyNamespace(engine: Engine, namespaces: Resource, namespace: string): Promise<void> {
   const options: DeleteOptions = {
     dryRun: false,
     gracePeriodSeconds: 0,

@@ -45,58 +45,74 @@ function tokenize(text: string): string[] {
 
 const symbols = new Set(['=', '==', '!=', '!', ',', '(', ')', '<', '>']);
 
-function parseRequirements(tokens: string[]): readonly Requirement[] {
-  const requirements: Requirement[] = [];
-  let position = 0;
-  const peek = (): string => tokens[position] ?? '';
-  const fail = (expected: string, between = false): never => {
-    const prefix = between ? '' : 'unable to parse requirement: ';
-    throw badRequest(`${prefix}found '${peek()}', expected: ${expected}`);
-  };
-  const word = (): string => {
-    const token = peek();
-    if (token === '' || symbols.has(token)) fail('identifier');
-    position += 1;
-    return token;
-  };
-  const valueList = (): string[] => {
-    if (peek() !== '(') fail("'('");
-    position += 1;
-    const values: string[] = [];
-    for (;;) {
-      values.push(peek() === ',' || peek() === ')' ? '' : word());
-      if (peek() === ')') break;
-      if (peek() !== ',') fail("',', ')' or identifier");
-      position += 1;
-    }
-    position += 1;
-    return values;
-  };
-  while (position < tokens.length) {
-    requirements.push(requirement());
-    if (position >= tokens.length) break;
-    if (peek() !== ',') fail("',' or 'end of string'", true);
-    position += 1;
-    if (position >= tokens.length) fail("identifier after ','", true);
-  }
-  return requirements;
+function parseRequirements(tokens: readonly string[]): readonly Requirement[] {
+  const parser = new RequirementParser(tokens);
+  return parser.requirements();
+}
 
-  function requirement(): Requirement {
-    if (peek() === '!') {
-      position += 1;
-      return { key: word(), operator: '!', values: [] };
+class RequirementParser {
+  readonly #tokens: readonly string[];
+  #position = 0;
+
+  constructor(tokens: readonly string[]) {
+    this.#tokens = tokens;
+  }
+
+  requirements(): readonly Requirement[] {
+    const found: Requirement[] = [];
+    while (this.#position < this.#tokens.length) {
+      found.push(this.#requirement());
+      if (this.#position >= this.#tokens.length) break;
+      if (this.#peek() !== ',') throw badRequest(`found '${this.#peek()}', expected: ',' or 'end of string'`);
+      this.#position += 1;
+      if (this.#position >= this.#tokens.length) throw badRequest("found '', expected: identifier after ','");
     }
-    const key = word();
-    const operator = peek();
+    return found;
+  }
+
+  #requirement(): Requirement {
+    if (this.#peek() === '!') {
+      this.#position += 1;
+      return { key: this.#word(), operator: '!', values: [] };
+    }
+    const key = this.#word();
+    const operator = this.#peek();
     if (operator === '' || operator === ',') return { key, operator: 'exists', values: [] };
-    position += 1;
-    if (operator === 'in' || operator === 'notin') return { key, operator, values: valueList() };
-    if (operator === '=' || operator === '==' || operator === '!=') {
-      const value = peek() === '' || peek() === ',' ? '' : word();
-      return { key, operator: operator === '!=' ? 'notin' : 'in', values: [value] };
+    if (operator === 'in' || operator === 'notin') {
+      this.#position += 1;
+      return { key, operator, values: this.#valueList() };
     }
-    position -= 1;
-    return fail('in, notin, =, ==, !=, gt, lt');
+    if (operator !== '=' && operator !== '==' && operator !== '!=') return this.#fail('in, notin, =, ==, !=, gt, lt');
+    this.#position += 1;
+    const value = this.#peek() === '' || this.#peek() === ',' ? '' : this.#word();
+    return { key, operator: operator === '!=' ? 'notin' : 'in', values: [value] };
+  }
+
+  #valueList(): readonly string[] {
+    if (this.#peek() !== '(') this.#fail("'('");
+    const values: string[] = [];
+    do {
+      this.#position += 1;
+      values.push(this.#peek() === ',' || this.#peek() === ')' ? '' : this.#word());
+    } while (this.#peek() === ',');
+    if (this.#peek() !== ')') this.#fail("',', ')' or identifier");
+    this.#position += 1;
+    return values;
+  }
+
+  #word(): string {
+    const token = this.#peek();
+    if (token === '' || symbols.has(token)) this.#fail('identifier');
+    this.#position += 1;
+    return token;
+  }
+
+  #peek(): string {
+    return this.#tokens[this.#position] ?? '';
+  }
+
+  #fail(expected: string): never {
+    throw badRequest(`unable to parse requirement: found '${this.#peek()}', expected: ${expected}`);
   }
 }
 
@@ -118,13 +134,6 @@ export function fieldMatcher(text: string | undefined, rules: FieldRules): Match
     if (!isKnown) throw badRequest(`field label not supported: ${field}`);
   }
   return (object) => terms.every((term) => (fieldText(object, term.field) === term.value) !== term.negated);
-}
-
-/** The value a fieldSelector pins metadata.name to, when it does. */
-export function pinnedName(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  const term = text.split(',').map((part) => /^metadata\.name==?(.*)$/.exec(part));
-  return term.find((match) => match !== null)?.[1];
 }
 
 function parseTerm(term: string): { readonly field: string; readonly negated: boolean; readonly value: string } {

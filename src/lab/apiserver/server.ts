@@ -51,7 +51,7 @@ export class ApiServer {
     this.#options = options;
     this.#store = new Store({
       directory: options.dataDir,
-      historyLimit: options.historyLimit ?? 5_000,
+      historyLimit: options.historyLimit ?? 2_000,
       compactAfterBytes: options.compactAfterBytes ?? 16 * 1024 * 1024,
       onFailure: options.onFailure,
     });

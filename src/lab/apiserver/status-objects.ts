@@ -218,9 +218,3 @@ export function versionTooLarge(asked: string, current: number): StatusError {
     },
   });
 }
-
-/** What the server says about a change it does not implement; the sentence names it. */
-export function notImplemented(what: string): StatusError {
-  const message = `the embedded API server does not implement ${what}`;
-  return new StatusError({ code: 501, message, reason: 'NotImplemented' });
-}

@@ -13,7 +13,16 @@ import {
   tracksGeneration,
 } from './builtins.ts';
 import { type Engine, lookUp, type Target } from './engine.ts';
-import { asJson, formatTime, jsonEqual, type KubeObject, objectKey, withMetadata, without } from './objects.ts';
+import {
+  asJson,
+  formatTime,
+  jsonEqual,
+  type KubeObject,
+  objectKey,
+  type ObjectMeta,
+  withMetadata,
+  without,
+} from './objects.ts';
 import { type Resource, storageName } from './registry.ts';
 import {
   alreadyExists,
@@ -47,8 +56,8 @@ export async function createObject(
   }
   const named = nameNew(engine, { resource, object: request.object, namespace });
   const object = completeNew(resource, resource.hasStatus ? without(named, 'status') : completeSecret(named));
-  judge(resource, object, undefined);
-  if (namespace !== undefined) checkNamespace(engine, target, namespace, object.metadata.name);
+  judge(resource, { next: object });
+  if (namespace !== undefined) checkNamespace(engine, target.resource, object.metadata);
   const key = objectKey(namespace, object.metadata.name);
   if (engine.store.get(storageName(resource), key) !== undefined) throw alreadyExists(resource, object.metadata.name);
   const warnings = metadataWarnings(object);
@@ -93,13 +102,14 @@ function nameNew(
 }
 
 /** 404 for a namespace that is not there, 403 for one that is going. */
-function checkNamespace(engine: Engine, target: Target, namespace: string, name: string): void {
+function checkNamespace(engine: Engine, resource: Resource, metadata: ObjectMeta): void {
+  const { name, namespace = '' } = metadata;
   const namespaces = { group: '', plural: 'namespaces', kind: 'Namespace' };
   const found = engine.store.get(storageName(namespaces), namespace);
   if (found === undefined) throw notFound(namespaces, namespace);
   if (found.object.metadata.deletionTimestamp !== undefined) {
     const why = `unable to create new content in namespace ${namespace} because it is being terminated`;
-    throw forbidden(target.resource, name, why);
+    throw forbidden(resource, name, why);
   }
 }
 
@@ -123,7 +133,7 @@ export async function updateObject(engine: Engine, target: Target, request: Upda
   }
   checkVersion(resource, current, request);
   const next = merge(target, current.object, request.object);
-  judge(resource, next, current.object, target.subresource);
+  judge(resource, { next, previous: current.object, subresource: target.subresource });
   const warnings = request.object.metadata.finalizers === undefined ? [] : metadataWarnings(next);
   if (jsonEqual(next, current.object)) return { object: current.object, created: false, warnings };
   const counted = countGeneration(resource, current.object, next);
