@@ -1,8 +1,9 @@
 /** Our speaker against BIRD 2: sessions, routes both ways, policy words, shutdown texts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseIp } from '#net';
 import { needRoot } from '../support/need.ts';
-import { BIRD4, BIRD6, type BirdSetup, manxSetup, MANX4, MANX6, TwoRouters, until } from './two-routers.ts';
+import { BIRD4, BIRD6, type BirdSetup, manxSetup, pause, TwoRouters, until } from './two-routers.ts';
 
 const options = { ...needRoot('ip', 'bird', 'birdc', 'nsenter'), timeout: 60_000 };
 const THEIRS = { routes4: ['10.1.0.0/24', '10.1.1.0/24'], routes6: ['2001:db8:1::/48'] };
@@ -91,23 +92,28 @@ test('passive on either side: the other dials', options, async () => {
   });
 });
 
-test('ten starts at the same moment give ten sessions, and none flaps afterwards', options, () =>
-  withRouters(async (routers) => {
-    await routers.startBird({ ...ebgp, options: 'connect delay time 0;' });
-    const speaker = routers.startSpeaker(manxSetup(65002, { as: 65001 }, { originated: OURS }));
-    await speaker.established();
-    const { peers } = manxSetup(65002, { as: 65001 });
-    for (let round = 0; round < 10; round++) {
-      await speaker.setPeers([]);
-      await until('bird saw us go', () => !/Established/.test(routers.birdc('show', 'protocols', 'manx')));
-      routers.birdc('restart', 'manx');
-      await speaker.setPeers(peers);
-      await speaker.holds(ALL_THEIRS);
-    }
-    const { flaps, state } = await speaker.peer();
-    assert.deepEqual([flaps, state], [0, 'established']);
-  }),
-);
+for (const routerId of ['192.0.2.2', '192.0.0.2']) {
+  const rank = routerId > BIRD4 ? 'higher' : 'lower';
+  test(`ten starts at the same moment give ten sessions, with the ${rank} router id on our side`, options, () =>
+    withRouters(async (routers) => {
+      await routers.startBird({ ...ebgp, options: 'connect delay time 0;' });
+      const setup = manxSetup(65002, { as: 65001 }, { originated: OURS });
+      const config = { ...setup.config, routerId: parseIp(routerId) };
+      const speaker = routers.startSpeaker({ ...setup, config });
+      await speaker.established();
+      for (let round = 0; round < 10; round++) {
+        await speaker.setPeers([]);
+        await until('bird saw us go', () => !/Established/.test(routers.birdc('show', 'protocols', 'manx')));
+        routers.birdc('restart', 'manx');
+        await speaker.setPeers(setup.peers);
+        await speaker.holds(ALL_THEIRS);
+      }
+      await pause(300);
+      const { flaps, state } = await speaker.peer();
+      assert.deepEqual([flaps, state], [0, 'established']);
+    }),
+  );
+}
 
 test('administrative texts arrive on both sides, and routes go at once', options, () =>
   withRouters(async (routers) => {
@@ -190,11 +196,5 @@ test('a policy refuses what bird must not tell us, without touching the session'
     assert.ok(
       status.importRules.some(({ rule, action, count }) => rule === 'no default' && action === 'reject' && count === 1),
     );
-  }),
-);
-
-test('addresses of the test plan are what the kernel has', options, () =>
-  withRouters(async (routers) => {
-    assert.match(routers.manx.sh('ip -o addr show eth0'), new RegExp(`${MANX4}/24[\\s\\S]*${MANX6}/64`));
   }),
 );
