@@ -16,8 +16,8 @@ import type { SpeakerRequest, SpeakerSetup } from './speaker-process.ts';
 
 export const BIRD4 = parseIp('192.0.2.1');
 export const BIRD6 = parseIp('2001:db8:0:1::1');
-export const MANX4 = parseIp('192.0.2.2');
-export const MANX6 = parseIp('2001:db8:0:1::2');
+const MANX4 = parseIp('192.0.2.2');
+const MANX6 = parseIp('2001:db8:0:1::2');
 
 const SCRIPT = fileURLToPath(new URL('./speaker-process.ts', import.meta.url));
 const FAST = 'connect delay time 1; connect retry time 1; error wait time 1,2;';
