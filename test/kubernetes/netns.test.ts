@@ -3,7 +3,8 @@
  * the start and at run time, and lets go of the namespace when it is told to. Needs root and iproute2.
  */
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { request } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -72,6 +73,30 @@ describe('network namespaces', { skip: reasonToSkip() }, () => {
     assert.equal(await askFrom(name, server), 'default');
     assert.equal((await control(server, 'DELETE', name)).code, 204);
     assert.equal(await askFrom(name, server), 'failed ECONNREFUSED');
+  });
+
+  test('that are deleted are let go, so that their links vanish with them', async () => {
+    const name = `mxt-${process.pid}-c`;
+    const stays = namespaces[0] ?? '';
+    await execute('ip', ['netns', 'add', name]);
+    await execute('ip', ['-n', name, 'link', 'set', 'lo', 'up']);
+    await execute('ip', ['-n', stays, 'link', 'add', 'toc', 'type', 'veth', 'peer', 'name', 'toa', 'netns', name]);
+    assert.equal((await control(server, 'POST', name)).code, 204);
+    // A client that keeps its connection open would keep the namespace alive as well.
+    const script = `fetch('${server.url}/api/v1/namespaces?watch=true').then((r) => { console.log('open'); return r.text(); }).catch(() => undefined)`;
+    const client = spawn('ip', ['netns', 'exec', name, process.execPath, '-e', script], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    await once(client.stdout, 'data');
+    const ended = once(client, 'close');
+    await execute('ip', ['netns', 'del', name]);
+    await ended;
+    const deadline = Date.now() + 5_000;
+    let links = '';
+    do {
+      ({ stdout: links } = await execute('ip', ['-n', stays, '-br', 'link']));
+    } while (links.includes('toc') && Date.now() < deadline);
+    assert.ok(!links.includes('toc'), links);
   });
 
   test('that do not exist are refused by name', async () => {

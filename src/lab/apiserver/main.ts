@@ -7,7 +7,7 @@
 import { parseArgs } from 'node:util';
 import { ControlSocket } from './control-socket.ts';
 import { DataDirectoryError } from './commit-log.ts';
-import { NetnsListenerError, openNetnsListener } from './netns-listener.ts';
+import { NetnsListenerError, openNetnsListener, watchNetnsNames } from './netns-listener.ts';
 import { ManifestError } from './registry.ts';
 import { ApiServer } from './server.ts';
 
@@ -70,9 +70,9 @@ async function main(): Promise<void> {
   });
   await server.open();
   const port = await server.listen(options.port);
+  let names: ReturnType<typeof watchNetnsNames>;
   const addNetns = async (name: string): Promise<void> => {
-    // Replaces a socket of the same name: the namespace may have been made anew.
-    server.release(name);
+    names ??= watchNetnsNames((gone) => server.release(gone));
     server.adopt(name, await openNetnsListener(name, port));
   };
   const removeNetns = async (name: string): Promise<void> => server.release(name);
@@ -83,6 +83,7 @@ async function main(): Promise<void> {
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
+    names?.close();
     control
       .close()
       .then(() => server.close())

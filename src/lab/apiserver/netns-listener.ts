@@ -5,7 +5,9 @@
  * http://127.0.0.1:PORT then works in every namespace of the lab. Run as a program, this file is that child.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, type FSWatcher, watch } from 'node:fs';
 import { createServer, Server } from 'node:net';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export class NetnsListenerError extends Error {
@@ -13,6 +15,8 @@ export class NetnsListenerError extends Error {
 }
 
 const patienceMs = 10_000;
+/** Where iproute2 keeps the names of namespaces. */
+const namesDirectory = '/run/netns';
 
 /** A listener on 127.0.0.1:`port` inside namespace `name`; throws NetnsListenerError with ip's or listen's words. */
 export async function openNetnsListener(name: string, port: number): Promise<Server> {
@@ -27,6 +31,17 @@ export async function openNetnsListener(name: string, port: number): Promise<Ser
   } finally {
     child.kill();
   }
+}
+
+/**
+ * Calls `onGone` with the name of each network namespace that `ip netns del` removes. An open socket keeps a namespace and
+ * its links alive after its name is gone, so whoever holds one must hear of it.
+ */
+export function watchNetnsNames(onGone: (name: string) => void): FSWatcher | undefined {
+  if (!existsSync(namesDirectory)) return undefined;
+  return watch(namesDirectory, (_event, name) => {
+    if (name !== null && !existsSync(join(namesDirectory, name))) onGone(name);
+  });
 }
 
 function receiveServer(child: ChildProcess, name: string): Promise<Server> {

@@ -5,7 +5,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http';
-import type { AddressInfo, Server as NetServer } from 'node:net';
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { bootstrap } from './bootstrap.ts';
 import { aggregatedDiscovery, apiGroup, apiGroupList, apiResourceList, apiVersions, versionInfo } from './discovery.ts';
@@ -37,6 +37,11 @@ export interface ApiServerOptions {
   readonly onFailure: (error: Error) => void;
 }
 
+interface Adopted {
+  readonly listener: NetServer;
+  readonly sockets: Set<Socket>;
+}
+
 export class ApiServer {
   readonly #options: ApiServerOptions;
   readonly #registry = new Registry();
@@ -44,7 +49,7 @@ export class ApiServer {
   readonly #engine: Engine;
   readonly #http: HttpServer;
   readonly #watches = new Set<Watch>();
-  readonly #listeners = new Map<string, NetServer>();
+  readonly #listeners = new Map<string, Adopted>();
   #address = '';
 
   constructor(options: ApiServerOptions) {
@@ -94,15 +99,23 @@ export class ApiServer {
 
   /** Serves connections of one more listening socket, such as one made in another network namespace. */
   adopt(name: string, listener: NetServer): void {
-    this.#listeners.get(name)?.close();
-    this.#listeners.set(name, listener);
-    listener.on('connection', (socket) => this.#http.emit('connection', socket));
+    this.release(name);
+    const sockets = new Set<Socket>();
+    this.#listeners.set(name, { listener, sockets });
+    listener.on('connection', (socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+      this.#http.emit('connection', socket);
+    });
   }
 
-  /** Closes an adopted socket; absent is fine. */
+  /** Closes an adopted socket and what came through it, so that its namespace may go; absent is fine. */
   release(name: string): void {
-    this.#listeners.get(name)?.close();
+    const found = this.#listeners.get(name);
+    if (found === undefined) return;
     this.#listeners.delete(name);
+    found.listener.close();
+    for (const socket of found.sockets) socket.destroy();
   }
 
   /** Forgets the history of events and writes a snapshot: for tests of 410 and before a copy of the data is taken. */
