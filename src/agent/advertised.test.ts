@@ -14,6 +14,10 @@ function pool(cidr: string, disableBGPExport = false): PoolObject {
     disableBGPExport,
     nodeSelector: 'all()',
     automatic: true,
+    namespaceSelector: undefined,
+    workloads: true,
+    terminating: false,
+    createdAt: '',
   };
 }
 const block = parsePrefix('10.64.3.0/26');

@@ -18,8 +18,15 @@ export interface PoolObject {
   readonly natOutgoing: boolean;
   readonly disableBGPExport: boolean;
   readonly nodeSelector: string;
+  /** Undefined: every namespace. */
+  readonly namespaceSelector: string | undefined;
   /** May give addresses to pods that did not ask for it by name. */
   readonly automatic: boolean;
+  /** May give addresses to pods at all. */
+  readonly workloads: boolean;
+  readonly terminating: boolean;
+  /** RFC 3339, empty when unknown. */
+  readonly createdAt: string;
 }
 
 /** A BGPPeer. Times in seconds; undefined = the speaker's default. */
@@ -46,13 +53,24 @@ interface BgpDefaults {
 /** The IPAMConfiguration named default. */
 interface IpamDefaults {
   readonly strictAffinity: boolean;
+  readonly autoAllocateBlocks: boolean;
+  /** 0 = any number. */
   readonly maxBlocksPerHost: number;
   readonly cooldownSec: number;
+}
+
+/** A Namespace, as far as its pods' addresses depend on it. */
+export interface NamespaceObject {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
 export interface ClusterView {
   readonly nodes: readonly NodeObject[];
   readonly pools: readonly PoolObject[];
+  /** Ranges of every IPReservation. */
+  readonly reserved: readonly Prefix[];
   readonly peers: readonly PeerObject[];
   readonly bgp: BgpDefaults;
   readonly ipam: IpamDefaults;

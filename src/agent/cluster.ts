@@ -1,4 +1,4 @@
-// The cluster as the agent sees it: five informers, joined into one ClusterView. The only file that knows kinds.
+// The cluster as the agent sees it: one informer per kind, joined into one ClusterView. The only file that knows kinds.
 //
 // Until every kind has been listed once, the last good configuration of an earlier run stands in (after a short wait, so
 // that a healthy API is preferred). From then on the informers' tables are the truth: they keep the last valid value of
@@ -11,6 +11,8 @@ import {
   parseBGPPeer,
   parseIPAMConfiguration,
   parseIPPool,
+  parseIPReservation,
+  parseNamespace,
   parseNode,
   resources,
   type KubeClient,
@@ -19,7 +21,7 @@ import {
   type ResourceDef,
 } from '#kube';
 import type { Log } from '#observe';
-import type { ClusterView } from './cluster-view.ts';
+import type { ClusterView, NamespaceObject } from './cluster-view.ts';
 import type { Tools } from './tools.ts';
 
 export interface ClusterParts {
@@ -43,6 +45,8 @@ export interface Cluster {
   readonly inSync: boolean;
   /** Undefined while nothing is known at all. */
   view(): ClusterView | undefined;
+  /** A Namespace as last seen; one made a moment ago may be missing. */
+  namespace(name: string): NamespaceObject | undefined;
   kinds(): readonly KindState[];
   /** Why nothing is known, undefined once something is. */
   fault(): string | undefined;
@@ -67,6 +71,8 @@ class WatchedCluster implements Cluster {
   readonly #peers;
   readonly #bgp;
   readonly #ipam;
+  readonly #reservations;
+  readonly #namespaces;
   #startedMs = Number.POSITIVE_INFINITY;
 
   constructor(tools: Tools, parts: ClusterParts) {
@@ -78,6 +84,8 @@ class WatchedCluster implements Cluster {
     this.#peers = this.#inform(resources.bgpPeers, parseBGPPeer);
     this.#bgp = this.#inform(resources.bgpConfigurations, parseBGPConfiguration);
     this.#ipam = this.#inform(resources.ipamConfigurations, parseIPAMConfiguration);
+    this.#reservations = this.#inform(resources.ipReservations, parseIPReservation);
+    this.#namespaces = this.#inform(resources.namespaces, parseNamespace);
   }
 
   #inform<T>(resource: ResourceDef, parse: (object: KubeObject) => ParseResult<T>) {
@@ -91,7 +99,7 @@ class WatchedCluster implements Cluster {
   }
 
   get #all() {
-    return [this.#nodes, this.#pools, this.#peers, this.#bgp, this.#ipam];
+    return [this.#nodes, this.#pools, this.#peers, this.#bgp, this.#ipam, this.#reservations, this.#namespaces];
   }
 
   start(): void {
@@ -117,10 +125,15 @@ class WatchedCluster implements Cluster {
     return {
       nodes: [...this.#nodes.informer.items.values()],
       pools: [...this.#pools.informer.items.values()],
+      reserved: [...this.#reservations.informer.items.values()].flatMap(({ cidrs }) => cidrs),
       peers: [...this.#peers.informer.items.values()],
       bgp: this.#bgp.informer.items.get('default') ?? DEFAULT_BGP_CONFIGURATION,
       ipam: this.#ipam.informer.items.get('default') ?? DEFAULT_IPAM_CONFIGURATION,
     };
+  }
+
+  namespace(name: string): NamespaceObject | undefined {
+    return this.#namespaces.informer.items.get(name);
   }
 
   kinds(): readonly KindState[] {

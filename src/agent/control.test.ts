@@ -28,9 +28,20 @@ function view(): ClusterView {
     disableBGPExport: false,
     nodeSelector: 'all()',
     automatic: true,
+    namespaceSelector: undefined,
+    workloads: true,
+    terminating: false,
+    createdAt: '',
   };
-  const ipam = { strictAffinity: false, maxBlocksPerHost: 20, cooldownSec: 0 };
-  return { nodes: [self, b], pools: [pool], peers: [], bgp: { as: 64512, mesh: true, listenPort: 179 }, ipam };
+  const ipam = { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0, cooldownSec: 0 };
+  return {
+    nodes: [self, b],
+    pools: [pool],
+    reserved: [],
+    peers: [],
+    bgp: { as: 64512, mesh: true, listenPort: 179 },
+    ipam,
+  };
 }
 
 /** Parts that hold what a test puts there and note what they are told. */

@@ -96,6 +96,12 @@ export function createIpam(tools: Tools, { client, cluster, identity }: IpamPart
 
 function ipamSettings(view: ClusterView | undefined): Partial<IpamSettings> {
   if (view === undefined) return {};
-  const { strictAffinity, maxBlocksPerHost, cooldownSec } = view.ipam;
-  return { strictAffinity, maxBlocksPerNode: maxBlocksPerHost, cooldownSeconds: cooldownSec };
+  const { strictAffinity, autoAllocateBlocks, maxBlocksPerHost, cooldownSec } = view.ipam;
+  return {
+    strictAffinity,
+    autoAllocateBlocks,
+    maxBlocksPerNode: maxBlocksPerHost,
+    cooldownSeconds: cooldownSec,
+    reserved: view.reserved,
+  };
 }

@@ -12,7 +12,7 @@ const ip = parseIp;
 const prefix = parsePrefix;
 
 const bgpDefaults = { as: 64512, mesh: true, listenPort: 179 };
-const ipam = { strictAffinity: false, maxBlocksPerHost: 20, cooldownSec: 0 };
+const ipam = { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0, cooldownSec: 0 };
 
 function node(name: string, ips: readonly string[], more: Partial<NodeObject> = {}): NodeObject {
   return { name, labels: {}, annotations: {}, internalIps: ips.map(ip), ...more };
@@ -25,6 +25,10 @@ function pool(cidr: string, more: Partial<PoolObject> = {}): PoolObject {
     disableBGPExport: false,
     nodeSelector: 'all()',
     automatic: true,
+    namespaceSelector: undefined,
+    workloads: true,
+    terminating: false,
+    createdAt: '',
   };
   return { name: cidr, cidr: prefix(cidr), blockSize: cidr.includes(':') ? 122 : 26, ...defaults, ...more };
 }
@@ -44,7 +48,7 @@ const self = node('a', ['192.0.2.1', '2001:db8::1'], { labels: { rack: '1' } });
 const b = node('b', ['192.0.2.2', '2001:db8::2']);
 
 function view(more: Partial<ClusterView>): ClusterView {
-  return { nodes: [self, b], pools: [pool('10.64.0.0/16')], peers: [], bgp: bgpDefaults, ipam, ...more };
+  return { nodes: [self, b], pools: [pool('10.64.0.0/16')], reserved: [], peers: [], bgp: bgpDefaults, ipam, ...more };
 }
 
 function desired(more: Partial<ClusterView>, ownBlocks: readonly Prefix[] = [], originated: readonly Prefix[] = []) {

@@ -7,14 +7,13 @@ import type { Identity } from './identity.ts';
 
 /** IPAM's pools for this node: nodeSelector (readable, the kind checked it) evaluated. */
 export function ipamPools(pools: readonly PoolObject[], node: NodeObject): readonly Pool[] {
-  return pools.map(({ name, cidr, blockSize, disabled, automatic, natOutgoing, nodeSelector }) => ({
+  return pools.map(({ name, cidr, blockSize, disabled, automatic, workloads, natOutgoing, nodeSelector }) => ({
     name,
     cidr,
     blockSize,
     disabled,
     automatic,
-    // The kind's `automatic` says both: served without being named, and for workloads.
-    workloads: true,
+    workloads,
     natOutgoing,
     selectsNode: matches(parseSelector(nodeSelector), node.labels),
   }));

@@ -19,13 +19,25 @@ function pool(name: string, cidr: string, more: Partial<PoolObject> = {}): PoolO
     disableBGPExport: false,
     nodeSelector: 'all()',
     automatic: true,
+    namespaceSelector: undefined,
+    workloads: true,
+    terminating: false,
+    createdAt: '',
   };
   return { name, cidr: parsePrefix(cidr), blockSize: 26, ...defaults, ...more };
 }
 
 function view(more: Partial<ClusterView> = {}): ClusterView {
-  const ipam = { strictAffinity: false, maxBlocksPerHost: 20, cooldownSec: 0 };
-  return { nodes: [node], pools: [], peers: [], bgp: { as: 64512, mesh: true, listenPort: 179 }, ipam, ...more };
+  const ipam = { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0, cooldownSec: 0 };
+  return {
+    nodes: [node],
+    pools: [],
+    reserved: [],
+    peers: [],
+    bgp: { as: 64512, mesh: true, listenPort: 179 },
+    ipam,
+    ...more,
+  };
 }
 
 function identityOf(cluster: ClusterView): Identity {

@@ -15,7 +15,7 @@ export interface Snapshot {
   readonly blocks: readonly Prefix[];
 }
 
-const fileVersion = 1;
+const fileVersion = 2;
 const fileName = 'last-good.json';
 
 function checksum(text: string): string {

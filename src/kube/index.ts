@@ -32,6 +32,7 @@ export { type BGPConfiguration, DEFAULT_BGP_CONFIGURATION, parseBGPConfiguration
 export { type BGPPeer, parseBGPPeer } from './kinds/bgp-peer.ts';
 export { parseBlockAffinity } from './kinds/block-affinity.ts';
 export { type IPPool, parseIPPool } from './kinds/ip-pool.ts';
+export { type IPReservation, parseIPReservation } from './kinds/ip-reservation.ts';
 export { parseIPAMBlock } from './kinds/ipam-block.ts';
 export {
   DEFAULT_IPAM_CONFIGURATION,

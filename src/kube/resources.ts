@@ -21,6 +21,7 @@ function ours(kind: string, plural: string): ResourceDef {
 
 export const resources = {
   ipPools: ours('IPPool', 'ippools'),
+  ipReservations: ours('IPReservation', 'ipreservations'),
   ipamBlocks: ours('IPAMBlock', 'ipamblocks'),
   blockAffinities: ours('BlockAffinity', 'blockaffinities'),
   ipamConfigurations: ours('IPAMConfiguration', 'ipamconfigurations'),

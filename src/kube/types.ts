@@ -165,11 +165,11 @@ export interface IPAMBlockSpec {
 export interface IPAMConfigurationSpec {
   /** Never take an address from a block of another node. */
   readonly strictAffinity?: boolean;
-  /** Only true: nodes claim blocks when they need one. */
+  /** Nodes claim blocks when they need one. False needs strictAffinity, and nodes use the blocks they own. */
   readonly autoAllocateBlocks?: boolean;
-  /** Most blocks that one node may hold per family; 0 means 20. */
+  /** Most blocks that one node may own per family; 0 means any number (in Calico it means 20). */
   readonly maxBlocksPerHost?: number;
-  /** How long a released address stays out of use, in seconds. */
+  /** How long a released address stays out of use, in seconds. A pod that asks for the address by name need not wait. */
   readonly ipCooldownSeconds?: number;
 }
 
@@ -187,8 +187,8 @@ export interface IPPoolSpec {
   readonly disableBGPExport?: boolean;
   /** Nodes that may claim blocks from this pool, in the selector language. */
   readonly nodeSelector?: string;
-  /** Refused. Every namespace may use every pool. */
-  readonly namespaceSelector?: never;
+  /** Namespaces whose pods may get addresses from this pool, by the labels of the Namespace; every one if unset. A pod that asks for the pool by name gets one whatever this says. */
+  readonly namespaceSelector?: string;
   /** What addresses of the pool are for; Workload if unset. Tunnel is accepted for Calico manifests and means nothing here, since there are no tunnels. LoadBalancer is not supported. */
   readonly allowedUses?: readonly ('Workload' | 'Tunnel')[];
   /** Automatic serves any matching pod; Manual serves only pods that ask for the pool by name. */
@@ -203,6 +203,12 @@ export interface IPPoolSpec {
 export interface IPPoolStatus {
   /** What is true of the object now, one entry per type. */
   readonly conditions?: readonly Condition[];
+}
+
+/** What is reserved. */
+export interface IPReservationSpec {
+  /** Addresses (10.64.0.7) and ranges without host bits (10.64.0.0/29), of either family, inside pools or not. */
+  readonly reservedCIDRs: readonly string[];
 }
 
 /** Which node. */

@@ -107,9 +107,9 @@ suite('what the API server refuses by the rules of crds/', () => {
     ['host bits', { cidr: '10.64.0.1/16' }, /spec\.cidr: .*cidr must not have host bits set/],
     ['a tunnel', { cidr: '10.64.0.0/16', vxlanMode: 'Always' }, /spec\.vxlanMode: Unsupported value: "Always"/],
     [
-      'a namespace selector',
-      { cidr: '10.64.0.0/16', namespaceSelector: 'all()' },
-      /spec\.namespaceSelector: .*not supported in this version/,
+      'global() in a namespace selector',
+      { cidr: '10.64.0.0/16', namespaceSelector: 'global()' },
+      /spec\.namespaceSelector: .*cannot use global\(\)/,
     ],
     ['no cidr', {}, /spec\.cidr: Required value/],
   ];
@@ -135,7 +135,11 @@ suite('what the API server refuses by the rules of crds/', () => {
         natOutgoing: false,
         disableBGPExport: false,
         nodeSelector: 'all()',
+        namespaceSelector: undefined,
         automatic: true,
+        workloads: true,
+        terminating: false,
+        createdAt: String(made.metadata['creationTimestamp']),
       },
     });
     await assert.rejects(

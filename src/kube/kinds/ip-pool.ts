@@ -18,8 +18,16 @@ export interface IPPool {
   readonly disableBGPExport: boolean;
   /** Checked by #selector, kept as written. */
   readonly nodeSelector: string;
-  /** Serves pods that did not ask for it by name: assignmentMode Automatic, and Workload among its uses. */
+  /** Checked by #selector, kept as written; undefined: every namespace. */
+  readonly namespaceSelector: string | undefined;
+  /** assignmentMode Automatic: serves pods that did not ask for it by name. */
   readonly automatic: boolean;
+  /** Workload is among its uses: serves pods at all. */
+  readonly workloads: boolean;
+  /** The object is being deleted. */
+  readonly terminating: boolean;
+  /** metadata.creationTimestamp, empty when unknown: of two pools that overlap, the older one counts. */
+  readonly createdAt: string;
 }
 
 const BLOCK_SIZES: Readonly<Record<Family, { readonly min: number; readonly max: number; readonly fallback: number }>> =
@@ -38,19 +46,23 @@ function readIPPool(object: Fields): IPPool {
   const spec = object.fields('spec');
   spec.word('ipipMode', ['Never'], 'Never');
   spec.word('vxlanMode', ['Never'], 'Never');
-  spec.refuse('namespaceSelector');
   const cidr = spec.prefix('cidr');
   const fault = unusableRange(cidr);
   if (fault !== undefined) return spec.fail('cidr', fault);
+  const terminating = metadata.text('deletionTimestamp') !== undefined;
   return {
     name: metadata.requiredText('name'),
     cidr,
     blockSize: readBlockSize(spec, cidr),
-    disabled: spec.flag('disabled', false) || metadata.text('deletionTimestamp') !== undefined,
+    disabled: spec.flag('disabled', false) || terminating,
     natOutgoing: spec.flag('natOutgoing', false),
     disableBGPExport: spec.flag('disableBGPExport', false),
     nodeSelector: spec.selector('nodeSelector') ?? 'all()',
-    automatic: isAutomatic(spec),
+    namespaceSelector: spec.selector('namespaceSelector'),
+    automatic: spec.word('assignmentMode', ['Automatic', 'Manual'], 'Automatic') === 'Automatic',
+    workloads: isForWorkloads(spec),
+    terminating,
+    createdAt: metadata.text('creationTimestamp') ?? '',
   };
 }
 
@@ -61,11 +73,10 @@ function readBlockSize(spec: Fields, cidr: Prefix): number {
   return spec.fail('blockSize', `${blockSize} is shorter than the prefix of cidr ${cidr}, so the pool holds no block`);
 }
 
-function isAutomatic(spec: Fields): boolean {
+function isForWorkloads(spec: Fields): boolean {
   const uses = spec.list('allowedUses');
   for (const use of uses) {
     if (typeof use !== 'string' || !USES.includes(use)) spec.fail('allowedUses', `must be of ${USES.join(', ')}`);
   }
-  const mode = spec.word('assignmentMode', ['Automatic', 'Manual'], 'Automatic');
-  return mode === 'Automatic' && (uses.length === 0 || uses.includes('Workload'));
+  return uses.length === 0 || uses.includes('Workload');
 }

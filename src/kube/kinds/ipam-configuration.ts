@@ -6,7 +6,8 @@ import type { KubeObject } from '../objects.ts';
 export interface IPAMConfiguration {
   readonly name: string;
   readonly strictAffinity: boolean;
-  /** Per family; never 0. */
+  readonly autoAllocateBlocks: boolean;
+  /** Per family; 0 = any number. */
   readonly maxBlocksPerHost: number;
   readonly cooldownSec: number;
 }
@@ -15,7 +16,8 @@ export interface IPAMConfiguration {
 export const DEFAULT_IPAM_CONFIGURATION: IPAMConfiguration = {
   name: 'default',
   strictAffinity: false,
-  maxBlocksPerHost: 20,
+  autoAllocateBlocks: true,
+  maxBlocksPerHost: 0,
   cooldownSec: 0,
 };
 
@@ -28,11 +30,10 @@ function readIPAMConfiguration(object: Fields): IPAMConfiguration {
   const spec = object.fields('spec');
   const name = object.fields('metadata').requiredText('name');
   if (name !== fallback.name) return object.fields('metadata').fail('name', 'must be default');
-  if (!spec.flag('autoAllocateBlocks', true))
-    return spec.fail('autoAllocateBlocks', 'false is not supported in this version');
   const strictAffinity = spec.flag('strictAffinity', fallback.strictAffinity);
-  // 0 is how Calico spells the default
-  const maxBlocksPerHost = spec.integer('maxBlocksPerHost', { min: 0, max: 1_000_000 }) || fallback.maxBlocksPerHost;
+  const autoAllocateBlocks = spec.flag('autoAllocateBlocks', fallback.autoAllocateBlocks);
+  if (!autoAllocateBlocks && !strictAffinity) return spec.fail('autoAllocateBlocks', 'false needs strictAffinity true');
+  const maxBlocksPerHost = spec.integer('maxBlocksPerHost', { min: 0, max: 1_000_000 }) ?? fallback.maxBlocksPerHost;
   const cooldownSec = spec.integer('ipCooldownSeconds', { min: 0, max: 1200 }) ?? fallback.cooldownSec;
-  return { name, strictAffinity, maxBlocksPerHost, cooldownSec };
+  return { name, strictAffinity, autoAllocateBlocks, maxBlocksPerHost, cooldownSec };
 }

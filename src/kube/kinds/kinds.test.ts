@@ -11,6 +11,7 @@ import { parseBlockAffinity, toAffinitySpec } from './block-affinity.ts';
 import { parseDurationSec } from './duration.ts';
 import { parseIPPool } from './ip-pool.ts';
 import { parseIPAMBlock, toBlockSpec } from './ipam-block.ts';
+import { parseIPReservation } from './ip-reservation.ts';
 import { parseIPAMConfiguration } from './ipam-configuration.ts';
 import { parseNamespace } from './namespace.ts';
 import { parseNode } from './node.ts';
@@ -79,9 +80,9 @@ rows('IPPool', parseIPPool, [
     expected: { automatic: false },
   },
   {
-    name: 'is not automatic without the use Workload',
+    name: 'is not for workloads without the use Workload',
     spec: { cidr: '10.64.0.0/16', allowedUses: ['Tunnel'] },
-    expected: { automatic: false },
+    expected: { workloads: false },
   },
   { name: 'takes null for absent', spec: { cidr: '10.64.0.0/16', blockSize: null }, expected: { blockSize: 26 } },
   { name: 'needs a cidr', spec: {}, expected: /^spec\.cidr: is missing$/ },
@@ -127,9 +128,9 @@ rows('IPPool', parseIPPool, [
     expected: /^spec\.disabled: must be true or false$/,
   },
   {
-    name: 'refuses a namespace selector by name',
-    spec: { cidr: '10.64.0.0/16', namespaceSelector: 'all()' },
-    expected: /^spec\.namespaceSelector: is not supported/,
+    name: 'refuses a namespace selector that does not parse',
+    spec: { cidr: '10.64.0.0/16', namespaceSelector: 'team ==' },
+    expected: /^spec\.namespaceSelector: /,
   },
 ]);
 
@@ -250,19 +251,38 @@ rows('IPAMConfiguration', parseIPAMConfiguration, [
     name: 'has defaults',
     object: 'default',
     spec: {},
-    expected: { strictAffinity: false, maxBlocksPerHost: 20, cooldownSec: 0 },
+    expected: { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0, cooldownSec: 0 },
   },
   {
-    name: 'takes 0 blocks for the default, as Calico does',
+    name: 'has every setting',
     object: 'default',
-    spec: { maxBlocksPerHost: 0 },
-    expected: { maxBlocksPerHost: 20 },
+    spec: { strictAffinity: true, autoAllocateBlocks: false, maxBlocksPerHost: 3, ipCooldownSeconds: 60 },
+    expected: { strictAffinity: true, autoAllocateBlocks: false, maxBlocksPerHost: 3, cooldownSec: 60 },
   },
   {
-    name: 'refuses autoAllocateBlocks false',
+    name: 'refuses autoAllocateBlocks false without strictAffinity',
     object: 'default',
     spec: { autoAllocateBlocks: false },
-    expected: /^spec\.autoAllocateBlocks: false is not supported/,
+    expected: /^spec\.autoAllocateBlocks: false needs strictAffinity true$/,
+  },
+]);
+
+rows('IPReservation', parseIPReservation, [
+  {
+    name: 'has addresses and ranges of both families, canonical',
+    spec: { reservedCIDRs: ['10.64.0.0/29', '10.64.0.9', 'FD00::1', 'fd00::/120'] },
+    expected: { name: 'x', cidrs: ['10.64.0.0/29', '10.64.0.9/32', 'fd00::1/128', 'fd00::/120'] },
+  },
+  { name: 'may be empty', spec: {}, expected: { cidrs: [] } },
+  {
+    name: 'refuses host bits by place',
+    spec: { reservedCIDRs: ['10.64.0.9', '10.64.0.1/29'] },
+    expected: /^spec\.reservedCIDRs\[1\]: "10\.64\.0\.1\/29": /,
+  },
+  {
+    name: 'refuses what is no text',
+    spec: { reservedCIDRs: [7] },
+    expected: /^spec\.reservedCIDRs\[0\]: must be a string$/,
   },
 ]);
 
