@@ -4,7 +4,7 @@ import { createLabClient, collectionPath } from './client.ts';
 import { requireLab, requireNode } from './lab.ts';
 import { removeNamespace } from './namespaces.ts';
 import { deletePod } from './pods.ts';
-import { retireProcess } from './processes.ts';
+import { dropArgument, retireProcess } from './processes.ts';
 import { labPaths, readPods, readState, writeJson } from './state.ts';
 
 /** The agent's signal for "withdraw everything and leave for good" (src/agent/README.md). */
@@ -19,6 +19,7 @@ export async function removeNode(lab: string, name: string, onDrain: () => void 
   const client = await createLabClient(lab);
   await client.remove(`${collectionPath('Node')}/${name}`);
   await removeNamespace(node.netns);
+  dropArgument(lab, 'apiserver', ['--netns', node.netns]);
   const state = readState(lab);
   if (state !== undefined) writeJson(labPaths(lab).state, { ...state, removedNodes: [...state.removedNodes, name] });
 }

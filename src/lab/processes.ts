@@ -88,6 +88,16 @@ export async function retireProcess(lab: string, name: string, signal: NodeJS.Si
   hintSupervisor(lab);
 }
 
+/** Takes an option with its value out of a process's command line, for its next start. */
+export function dropArgument(lab: string, name: string, option: readonly [string, string]): void {
+  const specs = readDesired(lab).map((spec) => {
+    if (spec.name !== name) return spec;
+    const at = spec.argv.findIndex((word, i) => word === option[0] && spec.argv[i + 1] === option[1]);
+    return at < 0 ? spec : { ...spec, argv: spec.argv.toSpliced(at, 2) };
+  });
+  writeJson(labPaths(lab).desired, specs);
+}
+
 export function findProcess(lab: string, name: string): RunningProcess | undefined {
   return readRunning(lab).find((running) => running.name === name);
 }

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { labPaths, readDesired, writeJson, type ProcessSpec, type RunningProcess } from './state.ts';
 
 interface Supervised {
-  readonly spec: ProcessSpec;
+  spec: ProcessSpec;
   child: ChildProcess | undefined;
   startedAt: string;
   restarts: number;
@@ -57,9 +57,10 @@ function onExit(entry: Supervised): void {
     entry.retry = undefined;
     entry.restarts += 1;
     if (stopping || supervised.get(entry.spec.name) !== entry) return;
-    // Retired while it ran: it was told to end for good, and did.
-    if (readDesired(lab).some((spec) => spec.name === entry.spec.name)) startProcess(entry);
-    else supervised.delete(entry.spec.name);
+    const wanted = readDesired(lab).find((spec) => spec.name === entry.spec.name);
+    // Absent: it was told to end for good, and did. A spec that changed while it ran counts from now on.
+    if (wanted === undefined) supervised.delete(entry.spec.name);
+    else startProcess(Object.assign(entry, { spec: wanted }));
   }, delay);
 }
 
@@ -77,12 +78,11 @@ async function stopProcess(entry: Supervised): Promise<void> {
   });
 }
 
-/** Brings the processes to what desired.json says; one whose spec changed is stopped and started anew. */
+/** Starts what desired.json has and stops what it has not; a spec that changed takes effect at the next start. */
 async function reconcile(): Promise<void> {
   const desired = new Map(readDesired(lab).map((spec) => [spec.name, spec]));
   for (const [name, entry] of supervised) {
-    const wanted = desired.get(name);
-    if (wanted !== undefined && JSON.stringify(wanted) === JSON.stringify(entry.spec)) continue;
+    if (desired.has(name)) continue;
     supervised.delete(name);
     await stopProcess(entry);
   }

@@ -137,6 +137,13 @@ describe('a lab of two racks', { ...need, concurrency: false }, () => {
   test('a removed node: its prefixes leave every other kernel', async () => {
     const claim = await removalClaim(stage);
     assert.ok(claim.holds, claim.detail);
+    const client = await createLabClient(lab);
+    const old = signalProcess(lab, 'apiserver', 'SIGKILL');
+    await waitFor(
+      'an API server without the removed namespace',
+      () => (findProcess(lab, 'apiserver')?.pid === old ? undefined : client.isReady()),
+      15_000,
+    );
   });
 
   test('down removes every namespace, process and file, and the host namespace is as it was', async () => {
