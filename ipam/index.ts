@@ -7,7 +7,7 @@ export {
   createAllocator,
 } from './allocator.ts';
 export type { AssignedAddress } from './assign.ts';
-export { type Block, type BlockAttribute, blockFaults } from './block.ts';
+export { type Block, type BlockAttribute, blockFaults, freeCount, holdings, isEmpty, release } from './block.ts';
 export type { BlockView, HeldAddress } from './block-table.ts';
 export { DEFAULT_SETTINGS, type IpamLog, type IpamSettings } from './context.ts';
 export { IpamError, type IpamErrorCode, isIpamError } from './errors.ts';

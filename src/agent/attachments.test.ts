@@ -69,7 +69,7 @@ async function node(scene: Scene = {}): Promise<Node> {
     workloads,
     interfacePrefix: 'mx',
     mtu: undefined,
-    families: () => [4, 6],
+    request: async () => ({ families: [4, 6] }),
     fault: () => scene.fault,
     advertised: async (blocks) => void advertised.push(...blocks),
     log: quiet,

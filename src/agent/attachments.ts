@@ -19,6 +19,7 @@ import { FelixError, hostInterfaceName, type Felix, type Workload } from '#felix
 import { isIpamError, type Allocator, type IpamError } from '#ipam';
 import { familyOf, type Family, type Ip, type Prefix } from '#net';
 import type { Log } from '#observe';
+import type { AddressRequest } from './pod-request.ts';
 import { handleOf, type Workloads } from './workloads.ts';
 
 export interface AttachmentsOptions {
@@ -27,8 +28,8 @@ export interface AttachmentsOptions {
   readonly workloads: Workloads;
   readonly interfacePrefix: string;
   readonly mtu: number | undefined;
-  /** Families in which pods get an address now; empty with `fault` when none. */
-  readonly families: () => readonly Family[];
+  /** What the pod asks of IPAM: families, and maybe addresses and pools by name. Rejects with IpamError. */
+  readonly request: (request: AddRequest, signal: AbortSignal) => Promise<AddressRequest>;
   /** Why ADD cannot be served now, undefined when it can. */
   readonly fault: () => string | undefined;
   /** Resolves when `blocks` were handed to the speaker, or after a bounded wait. */
@@ -38,6 +39,8 @@ export interface AttachmentsOptions {
 
 const exhausted = 100;
 const different = 101;
+/** The pod asks by name for an address or a pool that cannot be had. */
+const refused = 102;
 const operationTimeoutMs = 25_000;
 const hostMac = 'ee:ee:ee:ee:ee:ee';
 const defaultRoutes: Readonly<Record<Family, { destination: string; gateway: string }>> = {
@@ -106,7 +109,7 @@ async function add(request: AddRequest, options: AttachmentsOptions): Promise<Ad
   try {
     const assigned = await allocator.assign({
       handle,
-      families: options.families(),
+      ...(await options.request(request, signal)),
       attributes: attributes(request),
       signal,
     });
@@ -243,5 +246,6 @@ function felixCode(error: FelixError): number {
 }
 
 function ipamCode(error: IpamError): number {
+  if (error.code === 'INVALID_REQUEST' || error.code === 'ADDRESS_TAKEN') return refused;
   return error.code === 'NO_POOL' || error.code === 'POOL_EXHAUSTED' ? exhausted : cniErrors.tryAgain;
 }

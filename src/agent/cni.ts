@@ -1,14 +1,19 @@
 // The agent's side of CNI: the socket the plugin talks to, the verbs behind it, and the files that make runtimes call it.
 import { join } from 'node:path';
 import type { Felix } from '#felix';
+import type { KubeClient } from '#kube';
 import type { Health, Metrics } from '#observe';
 import { createAttachments } from './attachments.ts';
 import { createCniServer } from './cni-server.ts';
+import type { Cluster } from './cluster.ts';
 import type { Control } from './control.ts';
 import { servingFault } from './diagnosis.ts';
+import type { Identity } from './identity.ts';
 import { createInstallLoop } from './install-loop.ts';
 import type { Ipam } from './ipam-loop.ts';
 import type { Part } from './life.ts';
+import { createPodLookup } from './pod-lookup.ts';
+import { addressRequest } from './pod-request.ts';
 import { counted } from './telemetry.ts';
 import type { Tools } from './tools.ts';
 import type { Workloads } from './workloads.ts';
@@ -23,6 +28,9 @@ export interface Cni extends Part {
 export interface CniParts {
   readonly metrics: Metrics;
   readonly health: Health;
+  readonly client: KubeClient;
+  readonly cluster: Cluster;
+  readonly identity: Identity;
   readonly ipam: Ipam;
   readonly felix: Felix;
   readonly workloads: Workloads;
@@ -31,15 +39,20 @@ export interface CniParts {
 
 export function createCni(tools: Tools, parts: CniParts): Cni {
   const { runDir, cniConfDir: confDir, cniBinDir: binDir, interfacePrefix, mtu } = tools.settings;
-  const { metrics, health, ipam, felix, workloads, control } = parts;
+  const { metrics, health, client, cluster, identity, ipam, felix, workloads, control } = parts;
   const log = tools.log.child('cni');
   const socket = join(runDir, 'cni.sock');
   const fault = (): string | undefined => servingFault(health);
-  const { allocator, families } = ipam;
+  const lookUp = createPodLookup(client, cluster);
+  const nothingAsked = { pod: {}, namespace: undefined };
   const handle = createAttachments({
     felix,
-    allocator,
-    families,
+    allocator: ipam.allocator,
+    async request({ pod, pools: configured = {} }, signal) {
+      const said = pod === undefined ? nothingAsked : await lookUp(pod, signal);
+      const objects = cluster.view()?.pools ?? [];
+      return addressRequest({ ...said, configured }, { pools: ipam.pools(), objects, addresses: identity.addresses });
+    },
     workloads,
     interfacePrefix,
     mtu,

@@ -3,7 +3,7 @@
 // The loop reads this node's blocks back once, then sees that each family has a block with room. Until the first recovery
 // nothing is assigned and nothing counts as ours; failures are retried for ever, as the API may be away. Empty blocks beyond
 // one per family are given back at the slow resync only, never because of a moment's view.
-import { createAllocator, type Allocator, type IpamSettings } from '#ipam';
+import { createAllocator, type Allocator, type IpamSettings, type Pool } from '#ipam';
 import { createIpamStore, type KubeClient } from '#kube';
 import type { Family } from '#net';
 import { formatError } from '#observe';
@@ -20,6 +20,8 @@ export interface Ipam extends Part {
   readonly allocator: Allocator;
   /** Families in which a pod gets an address now. */
   readonly families: () => readonly Family[];
+  /** Pools as this node sees them. */
+  readonly pools: () => readonly Pool[];
   trigger(): void;
   /** Whether the store has been read: what the allocator does not list is not ours. */
   recovered(): boolean;
@@ -85,6 +87,7 @@ export function createIpam(tools: Tools, { client, cluster, identity }: IpamPart
   return {
     allocator,
     families,
+    pools,
     start: () => worker.start(),
     stop: () => worker.stop(),
     trigger: () => worker.trigger(),

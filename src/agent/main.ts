@@ -59,7 +59,7 @@ async function start(settings: Settings, log: Log, life: Life): Promise<void> {
   const ipam = createIpam(tools, { client, cluster, identity });
   const speaker = await startSpeaker(tools, life, { identity, restarting });
   const control = createControl(tools, { identity, cluster, ipam, felix, speaker, workloads, lastBlocks });
-  const cni = createCni(tools, { ...face, ipam, felix, workloads, control });
+  const cni = createCni(tools, { ...face, client, cluster, identity, ipam, felix, workloads, control });
   const parts = {
     version,
     startedAt,

@@ -1,6 +1,13 @@
 // One call of the plugin, understood: CNI_* environment and the network configuration that was on stdin (CNI specification
 // 1.1.0, § 2 execution protocol). Pure. What is wrong is thrown as a CniError with the code the specification gives it.
-import { isContainerId, isInterfaceName, type Attachment, type CniRequest, type PodName } from './verbs.ts';
+import {
+  isContainerId,
+  isInterfaceName,
+  type AddRequest,
+  type Attachment,
+  type CniRequest,
+  type PodName,
+} from './verbs.ts';
 import { CniError, cniErrors, isObject, supportedVersions, type CniVersion, type Environment } from './wire.ts';
 
 /** The network configuration as far as the agent reads it; `socket` and `timeoutSec` are the plugin's. */
@@ -8,6 +15,8 @@ export interface NetworkConfig {
   readonly cniVersion: CniVersion;
   readonly name: string;
   readonly mtu: number | undefined;
+  /** `ipam.ipv4_pools` and `ipam.ipv6_pools`, as Calico spells them. */
+  readonly pools: AddRequest['pools'] | undefined;
   readonly previousAddresses: readonly string[] | undefined;
   readonly validAttachments: readonly Attachment[] | undefined;
 }
@@ -31,6 +40,7 @@ export function parseConfig(config: JsonObject): NetworkConfig {
     cniVersion: parseVersion(config['cniVersion']),
     name,
     mtu: parseMtu(config['mtu']),
+    pools: parsePools(ipam),
     previousAddresses: previousAddresses(config['prevResult']),
     validAttachments: validAttachments(config['cni.dev/valid-attachments']),
   };
@@ -39,8 +49,11 @@ export function parseConfig(config: JsonObject): NetworkConfig {
 /** Builds the agent's request. Throws CniError 4 (environment), 1 (verb unknown to that version) or 7. */
 export function toRequest(command: string, env: Environment, config: NetworkConfig): CniRequest {
   switch (command) {
-    case 'ADD':
-      return { command, ...attachment(env), netns: netns(env), pod: podOf(env['CNI_ARGS']), mtu: config.mtu };
+    case 'ADD': {
+      const pod = podOf(env['CNI_ARGS']);
+      const request = { command, ...attachment(env), netns: netns(env), pod, mtu: config.mtu } as const;
+      return config.pools === undefined ? request : { ...request, pools: config.pools };
+    }
     case 'DEL':
       return { command, ...attachment(env) };
     case 'CHECK':
@@ -90,6 +103,22 @@ function parseMtu(value: unknown): number | undefined {
   if (value === undefined || value === 0) return undefined;
   if (typeof value === 'number' && Number.isInteger(value) && value >= 576 && value <= 65535) return value;
   throw invalid('mtu', 'a whole number from 576 to 65535, or 0 for automatic');
+}
+
+function parsePools(ipam: unknown): AddRequest['pools'] | undefined {
+  if (!isObject(ipam)) return undefined;
+  const pools = {
+    ...poolList(ipam, 'ipv4_pools', (list) => ({ 4: list })),
+    ...poolList(ipam, 'ipv6_pools', (list) => ({ 6: list })),
+  };
+  return Object.keys(pools).length === 0 ? undefined : pools;
+}
+
+function poolList<T>(ipam: JsonObject, field: string, as: (list: readonly string[]) => T): T | undefined {
+  const value = ipam[field];
+  if (value === undefined || value === null) return undefined;
+  if (Array.isArray(value) && value.length > 0 && value.every((item) => typeof item === 'string')) return as(value);
+  throw invalid(`ipam.${field}`, 'a list of pool names or CIDRs');
 }
 
 /** Addresses of prevResult without their lengths; undefined when there is no prevResult. An empty one is no addresses. */

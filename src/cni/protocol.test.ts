@@ -70,6 +70,20 @@ const requests: readonly { name: string; command: string; config: object; env?: 
     },
   },
   {
+    name: 'ADD carries the pools of the configuration',
+    command: 'ADD',
+    config: { ...config, ipam: { ipv4_pools: ['web', '10.65.0.0/16'], ipv6_pools: null } },
+    env: { ...env, CNI_ARGS: '' },
+    request: {
+      command: 'ADD',
+      ...attachment,
+      netns: '/var/run/netns/pod',
+      pod: undefined,
+      mtu: undefined,
+      pools: { 4: ['web', '10.65.0.0/16'] },
+    },
+  },
+  {
     name: 'ADD works for a runtime that is not Kubernetes',
     command: 'ADD',
     config: { ...config, cniVersion: '0.3.1' },
@@ -157,6 +171,12 @@ const refusals: readonly {
   { name: 'no network name', config: { cniVersion: '1.1.0' }, code: 7, message: /name/ },
   { name: 'a relative socket', config: { ...config, socket: 'x.sock' }, code: 7, message: /socket/ },
   { name: 'an MTU no interface takes', config: { ...config, mtu: 70 }, code: 7, message: /mtu/ },
+  {
+    name: 'pools that are no list',
+    config: { ...config, ipam: { ipv4_pools: 'web' } },
+    code: 7,
+    message: /ipam\.ipv4_pools: expected a list of pool names or CIDRs/,
+  },
   { name: 'CHECK without prevResult', command: 'CHECK', code: 7, message: /prevResult/ },
   { name: 'GC without the list', command: 'GC', code: 7, message: /valid-attachments/ },
   {

@@ -15,6 +15,8 @@ export interface AddRequest extends Attachment {
   readonly netns: string;
   readonly pod: PodName | undefined;
   readonly mtu: number | undefined;
+  /** Pools to take addresses from, by name or CIDR, for pods that do not say themselves. */
+  readonly pools?: { readonly 4?: readonly string[]; readonly 6?: readonly string[] };
 }
 export interface DelRequest extends Attachment {
   readonly command: 'DEL';
