@@ -8,10 +8,11 @@
  */
 import type { Family, Ip, Prefix } from '#net';
 import type { TimerHandle, Timers } from '#reconcile';
-import { AdjRibIn, type RouteIn } from './rib/adj-rib-in.ts';
+import { AttributeMemo } from './policy/changes.ts';
+import { AdjRibIn } from './rib/adj-rib-in.ts';
 import { AdjRibOut, type RouteOut } from './rib/adj-rib-out.ts';
 import { type ExportTarget, exportPath } from './rib/export.ts';
-import { judgeImport } from './rib/import.ts';
+import { changePath, type ImportContext, judgeImport } from './rib/import.ts';
 import type { LocRib } from './rib/loc-rib.ts';
 import type { Path, PathSource } from './rib/path.ts';
 import type { Down } from './session/fsm.ts';
@@ -56,9 +57,11 @@ interface Link {
 export class Exchange {
   readonly ribIn = new AdjRibIn();
   readonly ribOut = new AdjRibOut();
+  readonly #memo = new AttributeMemo();
   readonly #options: ExchangeOptions;
   readonly #counts = new Map<string, RuleCount>();
   #spec: PeerSpec;
+  #importContext: ImportContext;
   #source: PathSource | undefined;
   #link: Link | undefined;
   #staleTimer: TimerHandle | undefined;
@@ -67,6 +70,7 @@ export class Exchange {
   constructor(options: ExchangeOptions) {
     this.#options = options;
     this.#spec = options.spec;
+    this.#importContext = importContext(options.spec, options.config);
   }
 
   get importRules(): readonly RuleCount[] {
@@ -79,6 +83,7 @@ export class Exchange {
       kind: negotiated.peerType,
       address: this.#spec.address,
       routerId: negotiated.peerRouterId,
+      client: this.#spec.routeReflectorClient === true,
     };
     const target = exportTarget({ spec: this.#spec, config: this.#options.config, negotiated, localAddress });
     const awaited = new Set(negotiated.families);
@@ -134,6 +139,7 @@ export class Exchange {
   /** New policies or next hops: judge again what is known and told, without touching the session. */
   reconfigure(spec: PeerSpec): void {
     this.#spec = spec;
+    this.#importContext = importContext(spec, this.#options.config);
     for (const { path } of this.ribIn.values()) this.#judgeAgain(path);
     if (this.#link !== undefined) {
       const { negotiated, target } = this.#link;
@@ -187,25 +193,22 @@ export class Exchange {
   }
 
   #learn(path: Path): void {
-    this.ribIn.announce(this.#judge(path));
-    this.#publish(path.prefix, this.ribIn.get(path.prefix));
+    const { refused, used } = this.#judge(path);
+    this.ribIn.announce({ path, refused });
+    this.#publish(path.prefix, used);
   }
 
   #judgeAgain(path: Path): void {
-    this.ribIn.judge(path.prefix, this.#judge(path).refused);
-    this.#publish(path.prefix, this.ribIn.get(path.prefix));
+    const { refused, used } = this.#judge(path);
+    this.ribIn.judge(path.prefix, refused);
+    this.#publish(path.prefix, used);
   }
 
-  #judge(path: Path): RouteIn {
-    const { config } = this.#options;
-    const { refused, rule } = judgeImport(path, {
-      localAs: this.#spec.localAs ?? config.as,
-      routerId: config.routerId,
-      addresses: config.addresses,
-      policy: this.#spec.import,
-    });
+  /** Why not, or the path as the policy wants it; the received one stays in Adj-RIB-In for the next policy. */
+  #judge(path: Path): { readonly refused: string | undefined; readonly used: Path | undefined } {
+    const { refused, rule, set } = judgeImport(path, this.#importContext);
     this.#countRule(rule ?? refused ?? 'default', refused === undefined ? 'accept' : 'reject');
-    return { path, refused };
+    return { refused, used: refused === undefined ? changePath(path, set, this.#memo) : undefined };
   }
 
   #countRule(rule: string, action: RuleCount['action']): void {
@@ -213,8 +216,8 @@ export class Exchange {
     this.#counts.set(key, { rule, action, count: (this.#counts.get(key)?.count ?? 0) + 1 });
   }
 
-  #publish(prefix: Prefix, route: RouteIn | undefined): void {
-    if (route !== undefined && route.refused === undefined) this.#options.locRib.offer(route.path);
+  #publish(prefix: Prefix, used: Path | undefined): void {
+    if (used !== undefined) this.#options.locRib.offer(used);
     else this.#options.locRib.retract(this.#spec.name, prefix);
   }
 
@@ -264,6 +267,24 @@ export class Exchange {
   }
 }
 
+function importContext(spec: PeerSpec, config: SpeakerConfig): ImportContext {
+  return {
+    localAs: spec.localAs ?? config.as,
+    routerId: config.routerId,
+    addresses: config.addresses,
+    policy: spec.import,
+    allowedLocalAs: spec.allowedLocalAs ?? 0,
+    peerAs: spec.enforceFirstAs === false ? undefined : spec.as,
+    clusterId: clusterOf(config),
+    requirePolicy: config.requireEbgpPolicy ?? false,
+  };
+}
+
+/** RFC 4456 §7: the router id, where one reflector is a cluster of its own. */
+function clusterOf({ clusterId, routerId }: SpeakerConfig): Ip {
+  return clusterId ?? routerId;
+}
+
 function exportTarget(from: {
   readonly spec: PeerSpec;
   readonly config: SpeakerConfig;
@@ -279,6 +300,13 @@ function exportTarget(from: {
     nextHopSelf: spec.nextHopSelf,
     localAddress,
     policy: spec.export,
+    requirePolicy: config.requireEbgpPolicy ?? false,
+    nextHop: spec.nextHop,
+    client: spec.routeReflectorClient === true,
+    clusterId: clusterOf(config),
+    peerRouterId: negotiated.peerRouterId,
+    gracefulShutdown: spec.gracefulShutdown,
+    memo: new AttributeMemo(),
     cache: new WeakMap(),
   };
 }

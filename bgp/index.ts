@@ -1,13 +1,18 @@
 /** A BGP-4 speaker that knows nothing of Kubernetes. This is what `#bgp` exports, nothing else. */
 
 export { SpeakerError, type SpeakerErrorCode } from './errors.ts';
+export type { RouteChanges } from './policy/changes.ts';
+export { findPolicyFault } from './policy/check.ts';
 export {
   ACCEPT_ALL,
+  type AsPathMatch,
   evaluate as evaluatePolicy,
   type PolicyRule,
   type PolicyVerdict,
   type PrefixRange,
   REJECT_ALL,
+  type RouteKind,
+  type RouteMatch,
   type RoutePolicy,
 } from './policy/policy.ts';
 export type { State as SessionState } from './session/fsm.ts';

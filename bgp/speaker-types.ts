@@ -22,6 +22,10 @@ export interface SpeakerConfig {
   };
   /** This node's own addresses: a received route with one of them as next hop is a loop. */
   readonly addresses: readonly Ip[];
+  /** Of the cluster we reflect routes in; default the router id · RFC 4456 §7. */
+  readonly clusterId?: Ip;
+  /** Peers in another AS need an import and an export policy with at least one rule or a rejecting default · RFC 8212. */
+  readonly requireEbgpPolicy?: boolean;
 }
 
 export interface PeerSpec {
@@ -43,7 +47,17 @@ export interface PeerSpec {
   readonly families: readonly Family[];
   /** Next hop to announce, per family; absent = the session's local address, and for iBGP the learned next hop. */
   readonly nextHopSelf: Partial<Readonly<Record<Family, Ip>>>;
+  /** For all routes, whatever their origin; absent = self for our own and towards another AS, learned ones are kept. */
+  readonly nextHop?: 'self' | 'keep';
   readonly gracefulRestart: boolean;
+  /** What it tells is told to all our iBGP peers, and it is told what they tell · RFC 4456. */
+  readonly routeReflectorClient?: boolean;
+  /** How often our own AS may stand in the path of a route from this peer; default 0. */
+  readonly allowedLocalAs?: number;
+  /** Refuse paths from another AS that do not begin with it; default true · RFC 4271 §6.3. */
+  readonly enforceFirstAs?: boolean;
+  /** Everything is announced with GRACEFUL_SHUTDOWN, so that traffic leaves us first · RFC 8326. */
+  readonly gracefulShutdown?: boolean;
   /** More received prefixes than this end the session with Cease 6/1 · RFC 4486 · absent = no limit. */
   readonly maxPrefixes?: number;
   readonly import: RoutePolicy;

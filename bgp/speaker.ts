@@ -369,7 +369,9 @@ function ceaseFor({ peer }: PeerEntry, subcode: number): NotificationMessage {
 }
 
 /** What cannot change without a new OPEN or a new connection. */
-function sessionPart({ import: _i, export: _e, nextHopSelf: _n, description: _d, label: _l, ...session }: PeerSpec) {
+function sessionPart(spec: PeerSpec): object {
+  const { import: _i, export: _e, nextHopSelf: _n, nextHop: _h, description: _d, label: _l, ...rest } = spec;
+  const { allowedLocalAs: _a, enforceFirstAs: _f, gracefulShutdown: _g, ...session } = rest;
   return session;
 }
 

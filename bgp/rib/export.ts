@@ -1,13 +1,16 @@
 /**
- * What a peer is told about a chosen path, or why nothing (RFC 4271 §5.1, §9.1.3, §9.2; RFC 1997).
+ * What a peer is told about a chosen path, or why nothing (RFC 4271 §5.1, §9.1.3, §9.2; RFC 1997, RFC 4456, RFC 8326).
  *
- * Pure. Split horizon inside the AS (no reflection), own AS and next hop towards another AS, and LOCAL_PREF only inside
- * ours. Attributes are transformed once per attribute set and session type, so that equal routes still pack together.
+ * Pure. Split horizon inside the AS but for the clients of a route reflector, own AS and next hop towards another AS, and
+ * LOCAL_PREF only inside ours. Attributes are transformed once per attribute set and session, so that equal routes still
+ * pack together.
  */
 import { type Family, familyOf, type Ip, prefixFamily } from '#net';
 import { AttributeCode } from '../iana.ts';
-import { evaluate, type RoutePolicy } from '../policy/policy.ts';
-import type { AsSegment, PathAttributes, UnknownAttribute } from '../wire/attribute/attributes.ts';
+import { AttributeMemo, type RouteChanges } from '../policy/changes.ts';
+import { evaluateRoute, type RoutePolicy, saysNothing } from '../policy/policy.ts';
+import type { PathAttributes, UnknownAttribute } from '../wire/attribute/attributes.ts';
+import { prependAs } from '../wire/attribute/prepend.ts';
 import type { RouteOut } from './adj-rib-out.ts';
 import { Community, DEFAULT_LOCAL_PREF, type Path } from './path.ts';
 
@@ -20,6 +23,19 @@ export interface ExportTarget {
   /** Our end of the connection: next hop of its own family when nextHopSelf names none. */
   readonly localAddress: Ip | undefined;
   readonly policy: RoutePolicy;
+  /** Another AS without a policy is told nothing · RFC 8212 §3. */
+  readonly requirePolicy?: boolean;
+  /** `self` and `keep` for all routes; absent = as RFC 4271 §5.1.3 and RFC 4456 §10 have it. */
+  readonly nextHop?: 'self' | 'keep' | undefined;
+  /** A client of ours is told what other internal peers told us · RFC 4456 §6. */
+  readonly client?: boolean;
+  /** Put in front of CLUSTER_LIST of what is reflected; absent = nothing is reflected. */
+  readonly clusterId?: Ip;
+  /** The peer's; a reflected route does not go back to where it came from. */
+  readonly peerRouterId?: Ip;
+  /** We are about to go away: others shall prefer any other way · RFC 8326 §4. */
+  readonly gracefulShutdown?: boolean | undefined;
+  readonly memo?: AttributeMemo;
   /** Transformed attributes, by what they were made from; belongs to the session. */
   readonly cache: WeakMap<PathAttributes, PathAttributes>;
 }
@@ -28,8 +44,6 @@ export type ExportVerdict =
   | { readonly route: RouteOut; readonly refused: undefined; readonly rule: string }
   | { readonly route: undefined; readonly refused: string; readonly rule: string | undefined };
 
-/** RFC 4271 §4.3: an AS_PATH segment counts its ASes in one octet. */
-const MAX_SEGMENT_LENGTH = 255;
 const FLAG_TRANSITIVE = 0x40;
 const FLAG_PARTIAL = 0x20;
 
@@ -42,42 +56,92 @@ const NOT_TOWARDS_EBGP: ReadonlySet<number> = new Set([
   AttributeCode.attrSet,
 ]);
 
+/** RFC 8326 §4.2: inside the AS the preference says so too. */
+const LEAVING: RouteChanges = { addCommunities: [Community.gracefulShutdown], localPref: 0 };
+
 /** Judge and transform one best path for one peer. */
 export function exportPath(path: Path, target: ExportTarget): ExportVerdict {
   const refused = whyNot(path, target);
   if (refused !== undefined) return { route: undefined, refused, rule: undefined };
-  const nextHop = nextHopFor(path, target);
+  const { prefix, nextHop: learned, attributes, source } = path;
+  const facts = { prefix, nextHop: learned, attributes, learnedFrom: source.kind };
+  const { action, rule, set } = evaluateRoute(target.policy, facts);
+  if (action === 'reject') return { route: undefined, refused: `export policy: ${rule}`, rule };
+  const nextHop = nextHopFor(path, target, set?.nextHop ?? target.nextHop);
   if (nextHop === undefined) {
-    const reason = `no IPv${prefixFamily(path.prefix)} next hop of our own for this peer`;
+    const reason = `no IPv${prefixFamily(prefix)} next hop of our own for this peer`;
     return { route: undefined, refused: reason, rule: undefined };
   }
-  const { action, rule } = evaluate(target.policy, path.prefix, path.nextHop);
-  if (action === 'reject') return { route: undefined, refused: `export policy: ${rule}`, rule };
-  return { route: { nextHop, attributes: attributesFor(path, target) }, refused: undefined, rule };
+  return { route: { nextHop, attributes: attributesFor(path, target, set) }, refused: undefined, rule };
 }
 
-function whyNot({ prefix, source, attributes }: Path, target: ExportTarget): string | undefined {
+function whyNot(path: Path, target: ExportTarget): string | undefined {
+  const { prefix, source, attributes } = path;
   if (!target.families.includes(prefixFamily(prefix))) return `IPv${prefixFamily(prefix)} unicast not negotiated`;
   if (source.name === target.name) return 'learned from this peer';
-  if (source.kind === 'ibgp' && target.peerType === 'ibgp') return 'iBGP to iBGP';
   const { communities } = attributes;
   if (communities.includes(Community.noAdvertise)) return 'NO_ADVERTISE';
-  if (target.peerType === 'ibgp') return undefined;
+  if (target.peerType === 'ibgp') return whyNotInside(path, target);
+  if (target.requirePolicy && saysNothing(target.policy)) return 'no export policy for another AS (RFC 8212)';
   if (communities.includes(Community.noExport)) return 'NO_EXPORT';
   return communities.includes(Community.noExportSubconfed) ? 'NO_EXPORT_SUBCONFED' : undefined;
 }
 
-/** RFC 4271 §5.1.3: ourselves, except that iBGP keeps a learned next hop unless nextHopSelf says otherwise. */
-function nextHopFor(path: Path, target: ExportTarget): Ip | undefined {
-  const family = prefixFamily(path.prefix);
-  const configured = target.nextHopSelf[family];
-  if (configured !== undefined) return configured;
-  if (target.peerType === 'ibgp' && path.nextHop !== undefined) return path.nextHop;
-  const { localAddress } = target;
-  return localAddress !== undefined && familyOf(localAddress) === family ? localAddress : undefined;
+function whyNotInside(path: Path, target: ExportTarget): string | undefined {
+  if (path.source.kind !== 'ibgp') return undefined;
+  if (!isReflected(path, target)) return 'iBGP to iBGP';
+  return originatorOf(path) === target.peerRouterId ? 'the peer originated it' : undefined;
 }
 
-function attributesFor({ attributes }: Path, target: ExportTarget): PathAttributes {
+/** RFC 4456 §6: from a client to all, from another internal peer to clients. */
+function isReflected({ source }: Path, target: ExportTarget): boolean {
+  if (target.clusterId === undefined || target.peerType !== 'ibgp' || source.kind !== 'ibgp') return false;
+  return source.client === true || target.client === true;
+}
+
+function originatorOf({ attributes, source }: Path): Ip | undefined {
+  return attributes.originatorId ?? source.routerId;
+}
+
+/**
+ * RFC 4271 §5.1.3: ourselves, except that iBGP keeps a learned next hop unless nextHopSelf says otherwise; a reflector
+ * keeps it even then, since it need not be on the way (RFC 4456 §10).
+ */
+function nextHopFor(path: Path, target: ExportTarget, wanted: RouteChanges['nextHop']): Ip | undefined {
+  const family = prefixFamily(path.prefix);
+  const { localAddress } = target;
+  const local = localAddress !== undefined && familyOf(localAddress) === family ? localAddress : undefined;
+  const configured = target.nextHopSelf[family];
+  const own = configured ?? local;
+  if (wanted === 'self') return own;
+  if (wanted === 'keep') return path.nextHop ?? own;
+  if (wanted !== undefined && familyOf(wanted) === family) return wanted;
+  if (isReflected(path, target)) return path.nextHop;
+  if (configured !== undefined) return configured;
+  return target.peerType === 'ibgp' && path.nextHop !== undefined ? path.nextHop : own;
+}
+
+function attributesFor(path: Path, target: ExportTarget, set: RouteChanges | undefined): PathAttributes {
+  const memo = target.memo ?? new AttributeMemo();
+  let attributes = memo.change(path.attributes, set);
+  if (target.gracefulShutdown) attributes = memo.change(attributes, LEAVING);
+  if (isReflected(path, target)) {
+    const before = attributes;
+    attributes = memo.derive(before, path.source, () => reflected(before, path, target));
+  }
+  const made = towards(attributes, target);
+  const med = set?.med;
+  if (set === undefined || med === undefined || target.peerType === 'ibgp') return made;
+  return memo.derive(made, set, () => ({ ...made, med }));
+}
+
+/** RFC 4456 §8. */
+function reflected(attributes: PathAttributes, path: Path, { clusterId }: ExportTarget): PathAttributes {
+  const clusterList = clusterId === undefined ? attributes.clusterList : [clusterId, ...attributes.clusterList];
+  return { ...attributes, originatorId: originatorOf(path), clusterList };
+}
+
+function towards(attributes: PathAttributes, target: ExportTarget): PathAttributes {
   const known = target.cache.get(attributes);
   if (known !== undefined) return known;
   const made = target.peerType === 'ebgp' ? towardsEbgp(attributes, target.localAs) : towardsIbgp(attributes);
@@ -92,7 +156,7 @@ function towardsEbgp(attributes: PathAttributes, localAs: number): PathAttribute
     localPref: undefined,
     med: undefined,
     originatorId: undefined,
-    asPath: prepend(attributes.asPath, localAs),
+    asPath: prependAs(attributes.asPath, [localAs]),
     clusterList: [],
     unknown: passOn(attributes.unknown).filter(({ code }) => !NOT_TOWARDS_EBGP.has(code)),
   };
@@ -111,12 +175,4 @@ function passOn(unknown: readonly UnknownAttribute[]): readonly UnknownAttribute
   return unknown
     .filter(({ flags }) => (flags & FLAG_TRANSITIVE) !== 0)
     .map((attribute) => ({ ...attribute, flags: attribute.flags | FLAG_PARTIAL }));
-}
-
-function prepend(asPath: readonly AsSegment[], as: number): readonly AsSegment[] {
-  const [first, ...rest] = asPath;
-  if (first?.kind !== 'sequence' || first.asns.length >= MAX_SEGMENT_LENGTH) {
-    return [{ kind: 'sequence', asns: [as] }, ...asPath];
-  }
-  return [{ kind: 'sequence', asns: [as, ...first.asns] }, ...rest];
 }

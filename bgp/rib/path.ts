@@ -8,6 +8,7 @@ import { type AsSegment, EMPTY_ATTRIBUTES, type PathAttributes } from '../wire/a
 
 /** RFC 1997, RFC 3765: communities every speaker must honour. */
 export const Community = {
+  gracefulShutdown: 0xffff0000, // RFC 8326
   noExport: 0xffffff01,
   noAdvertise: 0xffffff02,
   noExportSubconfed: 0xffffff03,
@@ -23,6 +24,8 @@ export interface PathSource {
   readonly kind: 'local' | 'ebgp' | 'ibgp';
   readonly address: Ip | undefined;
   readonly routerId: Ip | undefined;
+  /** Of our cluster: what it tells is reflected to every other iBGP peer · RFC 4456 §6. */
+  readonly client?: boolean;
 }
 
 export interface Path {
@@ -41,10 +44,9 @@ export function localPath(prefix: Prefix, communities: readonly number[]): Path 
   return { prefix, source: LOCAL_SOURCE, nextHop: undefined, attributes };
 }
 
-/** LOCAL_PREF counts inside the AS only · RFC 4271 §5.1.5. */
-export function localPrefOf(path: Path): number {
-  if (path.source.kind === 'ebgp') return DEFAULT_LOCAL_PREF;
-  return path.attributes.localPref ?? DEFAULT_LOCAL_PREF;
+/** From another AS only our own import policy can have set one: a received one is discarded · RFC 4271 §5.1.5. */
+export function localPrefOf({ attributes }: Path): number {
+  return attributes.localPref ?? DEFAULT_LOCAL_PREF;
 }
 
 /** AS_PATH length; a set counts as one · RFC 4271 §9.1.2.2 a. */
@@ -60,9 +62,11 @@ export function neighbourAs(path: Path): number {
   return first?.kind === 'sequence' ? (first.asns[0] ?? 0) : 0;
 }
 
-/** Whether an AS stands anywhere in the path. */
-export function asPathContains(segments: readonly AsSegment[], as: number): boolean {
-  return segments.some((segment) => segment.asns.includes(as));
+/** How often an AS stands in the path. */
+export function countAs(segments: readonly AsSegment[], as: number): number {
+  let count = 0;
+  for (const { asns } of segments) for (const other of asns) if (other === as) count += 1;
+  return count;
 }
 
 /** `65001 65002 {65003 65004}` */

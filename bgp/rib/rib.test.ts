@@ -7,7 +7,8 @@ import { AdjRibIn } from './adj-rib-in.ts';
 import { AdjRibOut, type RouteOut } from './adj-rib-out.ts';
 import { choose } from './decision.ts';
 import { type ExportTarget, exportPath } from './export.ts';
-import { judgeImport } from './import.ts';
+import { AttributeMemo } from '../policy/changes.ts';
+import { changePath, judgeImport } from './import.ts';
 import { LocRib } from './loc-rib.ts';
 import { Community, localPath, type Path } from './path.ts';
 
@@ -126,6 +127,127 @@ const loops: readonly [string, Path, RegExp][] = [
 for (const [name, path, why] of loops) {
   test(`refused on import: ${name}`, () => assert.match(judgeImport(path, context).refused ?? 'accepted', why));
 }
+
+const strangers: readonly [string, Path, object, RegExp | undefined][] = [
+  [
+    'own AS as often as allowed',
+    learned('ebgp', { attributes: { asPath: asPath(65001, 64512) } }),
+    { allowedLocalAs: 1 },
+    undefined,
+  ],
+  [
+    'own AS more often than allowed',
+    learned('ebgp', { attributes: { asPath: asPath(64512, 64512) } }),
+    { allowedLocalAs: 1 },
+    /own AS/,
+  ],
+  [
+    'own cluster id',
+    learned('ibgp', { attributes: { clusterList: [parseIp('10.0.0.7')] } }),
+    { clusterId: parseIp('10.0.0.7') },
+    /own cluster/,
+  ],
+  [
+    'another cluster id',
+    learned('ibgp', { attributes: { clusterList: [parseIp('10.0.0.8')] } }),
+    { clusterId: parseIp('10.0.0.7') },
+    undefined,
+  ],
+  [
+    'a first AS that is not the peer',
+    learned('ebgp'),
+    { peerAs: 65002 },
+    /first AS of the path is 65001, expected 65002/,
+  ],
+  ['the peer as first AS', learned('ebgp'), { peerAs: 65001 }, undefined],
+  ['any path from our own AS', learned('ibgp'), { peerAs: 64512 }, undefined],
+  ['another AS without a policy (RFC 8212)', learned('ebgp'), { requirePolicy: true }, /RFC 8212/],
+  ['our own AS without a policy', learned('ibgp'), { requirePolicy: true }, undefined],
+];
+for (const [name, path, changes, why] of strangers) {
+  test(`${why === undefined ? 'taken' : 'refused'} on import: ${name}`, () => {
+    assert.match(judgeImport(path, { ...context, ...changes }).refused ?? 'accepted', why ?? /^accepted$/);
+  });
+}
+
+function asPath(...asns: readonly number[]) {
+  return [{ kind: 'sequence' as const, asns }];
+}
+
+test('what a policy sets goes into the Loc-RIB, and GRACEFUL_SHUTDOWN from another AS makes a route the last resort', () => {
+  const memo = new AttributeMemo();
+  const set = { localPref: 300, nextHop: parseIp('192.0.2.50') };
+  const changed = changePath(learned('ebgp'), set, memo);
+  assert.deepEqual([changed.attributes.localPref, changed.nextHop], [300, '192.0.2.50']);
+  const other = changePath(learned('ebgp'), { nextHop: parseIp('2001:db8::1') }, memo);
+  assert.equal(other.nextHop, HOP, 'a next hop of another family is for other routes');
+  const communities = [Community.gracefulShutdown];
+  const leaving = learned('ebgp', { attributes: { communities } });
+  assert.equal(changePath(leaving, set, memo).attributes.localPref, 0);
+  const inside = learned('ibgp', { attributes: { communities, localPref: 100 } });
+  assert.equal(changePath(inside, undefined, memo), inside, 'inside the AS the preference has been set at the border');
+});
+
+// Route reflection: RFC 4456 §6 and §8. Who may be told what an internal peer told us.
+const clusterId = parseIp('10.0.0.7');
+for (const [from, to, told] of [
+  [false, false, false],
+  [false, true, true],
+  [true, false, true],
+  [true, true, true],
+] as const) {
+  const kind = (client: boolean): string => (client ? 'client' : 'non-client');
+  test(`a route of a ${kind(from)} is ${told ? 'reflected' : 'not reflected'} to a ${kind(to)}`, () => {
+    const path = learned('ibgp');
+    const reflected = exportPath(
+      { ...path, source: { ...path.source, client: from } },
+      target('ibgp', { clusterId, client: to }),
+    );
+    assert.equal(reflected.route !== undefined, told);
+  });
+}
+
+test('a reflected route says who originated it and which clusters it passed, and keeps everything else', () => {
+  const path = learned('ibgp', { attributes: { localPref: 7, med: 9 } });
+  const self = { 4: parseIp('192.0.2.99') };
+  const to = target('ibgp', { clusterId, client: true, nextHopSelf: self });
+  const { route } = exportPath(path, to);
+  assert.deepEqual([route?.attributes.originatorId, route?.attributes.clusterList], ['10.0.0.1', [clusterId]]);
+  assert.deepEqual([route?.nextHop, route?.attributes.localPref, route?.attributes.med], [HOP, 7, 9]);
+  const twice = learned('ibgp', { attributes: { originatorId: HOP, clusterList: [HOP] } });
+  const again = exportPath(twice, to).route?.attributes;
+  assert.deepEqual([again?.originatorId, again?.clusterList], [HOP, [clusterId, HOP]]);
+  const back = exportPath(twice, { ...to, peerRouterId: HOP });
+  assert.match(back.refused ?? '', /originated/);
+  assert.equal(exportPath(path, { ...to, nextHop: 'self' }).route?.nextHop, self[4]);
+});
+
+test('an export policy sets MED, prepends behind our own AS, and chooses the next hop', () => {
+  const set = { med: 50, prepend: [64512, 64512], localPref: 5, nextHop: parseIp('192.0.2.77'), addCommunities: [1] };
+  const policy = { rules: [{ name: 'r', match: {}, action: 'accept' as const, set }], default: 'reject' as const };
+  const { route } = exportPath(learned('ebgp', { attributes: { med: 3 } }), target('ebgp', { policy }));
+  assert.equal(route?.nextHop, '192.0.2.77');
+  assert.deepEqual(route?.attributes, {
+    ...EMPTY_ATTRIBUTES,
+    med: 50,
+    communities: [1],
+    asPath: [{ kind: 'sequence', asns: [64512, 64512, 64512, 65001] }],
+  });
+  const keep = target('ebgp', { nextHop: 'keep' });
+  assert.equal(exportPath(learned('ebgp'), keep).route?.nextHop, HOP);
+});
+
+test('leaving: everything carries GRACEFUL_SHUTDOWN, and no preference inside the AS (RFC 8326)', () => {
+  const inside = exportPath(localPath(V4, []), target('ibgp', { gracefulShutdown: true })).route?.attributes;
+  assert.deepEqual([inside?.communities, inside?.localPref], [[Community.gracefulShutdown], 0]);
+  const outside = exportPath(localPath(V4, []), target('ebgp', { gracefulShutdown: true })).route?.attributes;
+  assert.deepEqual([outside?.communities, outside?.localPref], [[Community.gracefulShutdown], undefined]);
+});
+
+test('another AS without an export policy is told nothing (RFC 8212)', () => {
+  const { refused } = exportPath(localPath(V4, []), target('ebgp', { requirePolicy: true }));
+  assert.match(refused ?? '', /RFC 8212/);
+});
 
 test('Adj-RIB-In counts, keeps refused routes, and forgets what is withdrawn', () => {
   const rib = new AdjRibIn();

@@ -2,7 +2,8 @@
  * Transport over node:net: the only place of the speaker that touches sockets.
  *
  * IPv4 peers that reach an IPv6 listener are named by their IPv4 address. Writes of one turn leave in one segment
- * (cork); a closing socket gets two seconds to deliver its last NOTIFICATION and is then cut.
+ * (cork); a closing socket is read, and its bytes dropped, until the peer closes too or two seconds have passed, so that
+ * the last NOTIFICATION arrives.
  */
 import { createConnection, createServer, type Socket } from 'node:net';
 import { familyOf, type Ip, tryParseIp } from '#net';
@@ -91,9 +92,12 @@ function wireOf(socket: Socket, remote: Ip): Wire {
     },
     end: () => {
       ours = true;
-      socket.setTimeout(LINGER_MS, () => socket.destroy());
-      socket.on('error', ignore).end(() => socket.destroySoon());
-      socket.resume(); // unread bytes would turn the close into a reset that overtakes the NOTIFICATION
+      // Bytes still unread or on their way would turn a close into a reset that overtakes the NOTIFICATION: say that
+      // nothing more comes from here, read on, and leave the close to the peer, for a while.
+      socket.on('error', ignore).end();
+      socket.resume();
+      const cut = setTimeout(() => socket.destroy(), LINGER_MS);
+      socket.once('close', () => clearTimeout(cut));
     },
     destroy: () => {
       ours = true;
