@@ -12,6 +12,7 @@ import { judgeImport } from '../../bgp/rib/import.ts';
 import { asPathLength, fingerprint, formatAsPath, type Path } from '../../bgp/rib/path.ts';
 import { WireError } from '../../bgp/errors.ts';
 import type { PathAttributes } from '../../bgp/wire/attribute/attributes.ts';
+import { encodeAttributeList } from '../../bgp/wire/attribute/list.ts';
 import { KEPT_INSIDE } from '../../bgp/wire/attribute/table.ts';
 import type { WireContext } from '../../bgp/wire/context.ts';
 import { Framer } from '../../bgp/wire/framing.ts';
@@ -21,6 +22,9 @@ import type { UpdateMessage } from '../../bgp/wire/update.ts';
 
 const MAX_TEXT = 1_000_000;
 const SLOW_MS = 200;
+const SLOW_ATTEMPTS = 3;
+/** Room for next hop, header and a prefix beside the attributes. */
+const ROOM = 100;
 
 /** Every kind of session the codec can be asked to read or write for. */
 export const CONTEXTS: readonly WireContext[] = [true, false].flatMap((fourOctetAs) =>
@@ -53,10 +57,14 @@ const NEXT_HOP: Readonly<Record<4 | 6, Ip>> = { 4: ROUTER_ID, 6: parseIp('2001:d
 
 /** Says what is wrong with how the speaker takes these bytes; undefined = nothing. `cut` = where TCP cuts the stream. */
 export function findFault(bytes: Uint8Array, context: WireContext, cut = 0): string | undefined {
-  const begin = performance.now();
-  const fault = walk(bytes, context, cut);
-  const tookMs = performance.now() - begin;
-  return fault ?? (tookMs > SLOW_MS ? `took ${Math.round(tookMs)} ms` : undefined);
+  for (let attempt = 1; ; attempt++) {
+    const begin = performance.now();
+    const fault = walk(bytes, context, cut);
+    const tookMs = performance.now() - begin;
+    if (fault !== undefined || tookMs <= SLOW_MS) return fault;
+    // Once may be the garbage collector or another process.
+    if (attempt === SLOW_ATTEMPTS) return `took ${Math.round(tookMs)} ms`;
+  }
 }
 
 function walk(bytes: Uint8Array, context: WireContext, cut: number): string | undefined {
@@ -116,6 +124,9 @@ function useUpdate(message: UpdateMessage, context: WireContext): string | undef
   const { attributes } = message;
   if ((attributes === undefined) !== (message.announced.length === 0))
     return 'attributes without routes or the reverse';
+  // AS4_PATH comes on top for a two-octet speaker; a route that does not fit is withdrawn instead (pack.ts).
+  if (attributes !== undefined && encodeAttributeList(attributes, context).length > limitOf(context) - ROOM)
+    return undefined;
   const sent = readStream([encodeMessage(message, context)], context);
   const difference = compareMeaning(meaning([message], context), meaning(sent.messages, context));
   if (sent.error !== '' || difference !== undefined) return `encoded again: ${sent.error} ${difference ?? ''}`;
