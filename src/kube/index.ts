@@ -23,6 +23,7 @@ export {
   type ConditionWriter,
   type ConditionWriterOptions,
   createConditionWriter,
+  withClaim,
 } from './conditions.ts';
 export { isStatus, KubeConfigError, KubeError, type KubeErrorCode } from './errors.ts';
 export { Informer, type InformerOptions } from './informer.ts';

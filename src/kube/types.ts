@@ -199,8 +199,12 @@ export interface IPPoolSpec {
   readonly vxlanMode?: 'Never';
 }
 
-/** What was last seen of the pool. */
+/** What was last seen of the pool; written by the controller. */
 export interface IPPoolStatus {
+  /** Blocks that exist in the pool. */
+  readonly blocks?: number;
+  /** Addresses of the pool that somebody holds. The object cannot go while there are any. */
+  readonly addressesInUse?: number;
   /** What is true of the object now, one entry per type. */
   readonly conditions?: readonly Condition[];
 }

@@ -66,6 +66,22 @@ export const metricTable = {
     labels: ['kind'],
   },
   manx_api_in_sync: { kind: 'gauge', help: '1 while the watch of a kind is up to date.', labels: ['kind'] },
+  manx_controller_leader: { kind: 'gauge', help: '1 while this controller is the leader.', labels: [] },
+  manx_ipam_gc_candidates: {
+    kind: 'gauge',
+    help: 'Sandboxes, blocks and affinities that look unused and are watched until the grace period has passed.',
+    labels: ['kind'],
+  },
+  manx_ipam_gc_reclaimed_total: {
+    kind: 'counter',
+    help: 'Addresses, blocks and affinities that the collector freed.',
+    labels: ['kind'],
+  },
+  manx_ipam_gc_errors_total: {
+    kind: 'counter',
+    help: 'Candidates that could not be freed when their time had come; each is tried again.',
+    labels: [],
+  },
   manx_loop_errors_total: {
     kind: 'counter',
     help: 'Failed runs of a control loop; each is retried.',
