@@ -13,10 +13,15 @@ const [command, ...args] = process.argv.slice(2);
 
 /** What each command runs, and the Debian packages it wants: name → the program that shows it is there. */
 const base = { iproute2: 'ip', nftables: 'nft', bird2: 'bird', 'iputils-ping': 'ping' };
+/** The other routers of test/interop, and a compiler for the C client of the CNI plugin. */
+const peers = { frr: 'vtysh', gobgpd: 'gobgpd', openbgpd: 'bgpctl', gcc: 'gcc', 'libc6-dev': 'gcc' };
 const commands = {
   demo: { entry: 'src/lab/demo/main.ts', packages: base, needsRoot: true },
-  test: { entry: 'scripts/run-tests.ts', packages: base, needsRoot: false },
+  test: { entry: 'scripts/run-tests.ts', packages: { ...base, ...peers }, needsRoot: false },
 };
+
+/** Packages that bring a service, and its unit. */
+const services = { bird2: 'bird.service', frr: 'frr.service', gobgpd: 'gobgpd.service', openbgpd: 'openbgpd.service' };
 
 const EX_CONFIG = 78;
 

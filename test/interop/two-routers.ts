@@ -76,7 +76,7 @@ export class TwoRouters {
   readonly #children: ChildProcess[] = [];
 
   constructor() {
-    for (const at of [this.bird, this.manx]) at.sh('sysctl -qw net.ipv6.conf.default.accept_dad=0');
+    for (const at of [this.bird, this.manx]) at.sh('echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad');
     connect(
       { at: this.bird, device: 'eth0', addresses: [`${BIRD4}/24`, `${BIRD6}/64`] },
       { at: this.manx, device: 'eth0', addresses: [`${MANX4}/24`, `${MANX6}/64`] },

@@ -31,10 +31,15 @@ const EXPECTED = [
   `fd66::/64 ${SRC6} ${M} pref medium nexthop via fd18::5 dev up0 weight 1 nexthop via fd18::6 dev up0 weight 1`,
 ];
 
+/** A shell command that prints the id of a nexthop object of ours. */
+const idOf = (pattern: string): string => `ip nexthop | grep 'proto 84' | grep '${pattern}' | head -1 | cut -d' ' -f2`;
+
 describe('routes of a node', needRoot('ip', 'nsenter', 'nft'), () => {
   let host: FelixNode;
+  let nexthops = '';
   before(async () => {
     host = new FelixNode();
+    host.node.sh('ip nexthop add id 9 via 172.18.0.9 dev up0');
     host.node.sh(`${STATIC}; ip route add 10.71.0.0/16 via 172.18.0.77 proto static`);
     await host.start({ learned: ROUTES });
   });
@@ -42,6 +47,15 @@ describe('routes of a node', needRoot('ip', 'nsenter', 'nft'), () => {
 
   test('blocks are blackholes; next hops resolve directly, by the default route, and as several', () => {
     assert.deepEqual(host.routes(), EXPECTED);
+  });
+
+  test('every learned route points at a group, and one member serves all the groups it is in', () => {
+    nexthops = host.node.sh('ip nexthop');
+    const learnt = host.node.routes('proto 84').filter((route) => !route.startsWith('blackhole'));
+    assert.equal(learnt.filter((route) => / nhid \d+ /.test(route)).length, 6);
+    const ours = nexthops.split('\n').filter((line) => line.includes('proto 84'));
+    assert.equal(ours.filter((line) => line.includes(' group ')).length, 6);
+    assert.equal(ours.length, 6 + 8);
   });
 
   test('own blocks are programmed and say so', async () => {
@@ -60,7 +74,14 @@ describe('routes of a node', needRoot('ip', 'nsenter', 'nft'), () => {
     ['an IPv6 multipath route that lost a path', 'ip -6 route del fd66::/64 via fd18::6'],
     ['a route made a blackhole', `ip route change blackhole 10.64.1.0/26 proto 84 ${M}`],
     ['a route of our protocol that nobody asked for', `ip route add 10.99.0.0/16 via 172.18.0.3 proto 84 ${M}`],
-    ['all our routes flushed', 'ip route flush proto 84; ip -6 route flush proto 84'],
+    [
+      'all our routes flushed',
+      'ip nexthop flush proto 84; ip route flush proto 84 type blackhole; ip -6 route flush proto 84',
+    ],
+    ['a nexthop object deleted', `ip nexthop del id $(${idOf('via 172.18.0.3')})`],
+    ['a nexthop object changed', `ip nexthop replace id $(${idOf('via fd18::3')}) via fd18::77 dev up0 proto 84`],
+    ['a group with other members', `ip nexthop replace id $(${idOf('group [0-9]*/')}) group $(${idOf('via 172.18.0.3')})`],
+    ['a nexthop object of our protocol that nobody asked for', 'ip nexthop add id 77 via 172.18.0.9 dev up0 proto 84'],
     [
       'the uplink down and up again',
       `ip link set up0 down; ip link set up0 up; ip addr add fd18::2/64 dev up0 nodad;
@@ -70,7 +91,8 @@ describe('routes of a node', needRoot('ip', 'nsenter', 'nft'), () => {
   for (const [name, damage] of damages) {
     test(`${name} is put right within a second, by events alone`, async () => {
       host.node.sh(damage);
-      await until(name, () => host.routes().join() === EXPECTED.join(), 1000);
+      const isRight = () => host.routes().join() === EXPECTED.join() && host.node.sh('ip nexthop') === nexthops;
+      await until(name, isRight, 1000).catch((e) => { console.log(host.routes(), host.node.sh('ip nexthop'), nexthops); throw e; });
       const { lastRepair } = await host.status();
       assert.ok(lastRepair !== undefined && lastRepair.tookMs < 1000, JSON.stringify(lastRepair));
     });
@@ -285,7 +307,7 @@ describe('source NAT of a node', needRoot('ip', 'nsenter', 'nft', 'ping'), () =>
     'nft flush chain inet manx postrouting',
     'nft delete table inet manx',
     'nft flush ruleset',
-    'sysctl -qw net.ipv4.ip_forward=0',
+    'echo 0 > /proc/sys/net/ipv4/ip_forward',
   ]) {
     test(`after "${damage}" the audit puts it back, other tables untouched`, async () => {
       const wanted = host.node.sh('nft -s list table inet manx');
@@ -296,7 +318,7 @@ describe('source NAT of a node', needRoot('ip', 'nsenter', 'nft', 'ping'), () =>
         'repaired',
         () =>
           host.node.try('nft -s list table inet manx').stdout === wanted &&
-          host.node.sh('sysctl -n net.ipv4.ip_forward').trim() === '1',
+          host.node.sh('cat /proc/sys/net/ipv4/ip_forward').trim() === '1',
         4000,
       );
       assert.equal(host.node.sh('nft list tables | grep -v manx || true'), others);
