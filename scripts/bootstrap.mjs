@@ -72,8 +72,8 @@ function withoutServices(packages, work) {
     return work();
   } finally {
     if (ours) rmSync(policy, { force: true });
-    if (packages.includes('bird2') && existsSync('/run/systemd/system'))
-      run('systemctl', ['disable', '--quiet', 'bird.service']);
+    const units = packages.map((name) => services[name]).filter((unit) => unit !== undefined);
+    if (units.length > 0 && existsSync('/run/systemd/system')) run('systemctl', ['disable', '--quiet', ...units]);
   }
 }
 
