@@ -6,7 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const suite = 'bookworm';
 const packages = 'ca-certificates,git,xz-utils';
@@ -26,9 +26,9 @@ function run(program: string, argv: readonly string[], options: { cwd?: string }
 
 /** Node and npm as a user would have them: copied from this machine, outside of the repository. */
 function copyNode(root: string): void {
-  const prefix = spawnSync('npm', ['prefix', '-g'], { encoding: 'utf8' }).stdout.trim();
-  const npm = join(prefix, 'lib/node_modules/npm');
-  if (!existsSync(npm)) fail(`npm is not at ${npm}`);
+  const cli = process.env['npm_execpath'] ?? '';
+  const npm = dirname(dirname(cli));
+  if (!existsSync(join(npm, 'bin/npm-cli.js'))) fail(`npm is not at ${npm}: start this with npm run test:fresh`);
   const system = spawnSync(
     'sh',
     ['-c', 'PATH=$(echo "$PATH" | tr : "\\n" | grep -v node_modules | paste -sd:) command -v node'],
