@@ -1,4 +1,4 @@
-// Everything the agent tells others beyond its HTTP face: NodeStatus, conditions of pools and peers, detected addresses on the
+// Everything the agent tells others beyond its HTTP face: NodeStatus, conditions of peers, detected addresses on the
 // Node, the last good configuration on disk. Each is a loop of its own; none can hold up another, and none decides anything.
 import { createConditionWriter, resources, type KubeClient, type ResourceDef } from '#kube';
 import { conditionClaims } from './conditions.ts';
@@ -39,7 +39,6 @@ export function createReports(
   const writer = (resource: ResourceDef) =>
     createConditionWriter({ client, resource, timers, random, log, now: Date.now, spreadMs });
   const conditions = {
-    pools: writer(resources.ipPools),
     peers: writer(resources.bgpPeers),
     bgp: writer(resources.bgpConfigurations),
   };
@@ -47,7 +46,6 @@ export function createReports(
     const view = parts.cluster.view();
     if (!parts.cluster.inSync || view === undefined) return;
     const claims = conditionClaims(view, parts.cluster.kinds());
-    conditions.pools.publish(claims.pools);
     conditions.peers.publish(claims.peers);
     conditions.bgp.publish(claims.bgp);
   };

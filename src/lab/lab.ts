@@ -1,4 +1,5 @@
-// Brings a lab up and down: preflight, network, API server, objects, agents and routers, in that order; down in reverse.
+// Brings a lab up and down: preflight, network, API server, objects, routers, agents and the controller, in that order;
+// down in reverse.
 // A failure half way removes what was made before it is reported.
 import { existsSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -91,6 +92,22 @@ function apiProcess(lab: string, topology: Topology, port: number): ProcessSpec 
   };
 }
 
+/** Short enough to watch: what a removed node held is freed while one looks. */
+const leakGracePeriod = '10s';
+
+function controllerProcess(lab: string, port: number): ProcessSpec {
+  return {
+    name: 'controller',
+    netns: undefined,
+    argv: [process.execPath, sourceFile('../controller/main.ts')],
+    env: {
+      MANX_KUBECONFIG: labPaths(lab).kubeconfig,
+      MANX_METRICS_ADDRESS: `127.0.0.1:${port}`,
+      MANX_LEAK_GRACE_PERIOD: leakGracePeriod,
+    },
+  };
+}
+
 /** A port that is free on loopback now; the same number is then free in the lab's own, empty namespaces too. */
 async function freePort(): Promise<number> {
   return await new Promise((resolve, reject) => {
@@ -135,7 +152,8 @@ async function prepare(spec: LabSpec): Promise<{ topology: Topology; port: numbe
 async function startControlPlane(topology: Topology, port: number): Promise<void> {
   const { spec } = topology;
   const supervisorPid = await startSupervisor(spec.name);
-  writeJson(labPaths(spec.name).state, { spec, apiPort: port, supervisorPid, removedNodes: [] });
+  const controllerPort = await freePort();
+  writeJson(labPaths(spec.name).state, { spec, apiPort: port, controllerPort, supervisorPid, removedNodes: [] });
   await runProcesses(spec.name, [apiProcess(spec.name, topology, port)]);
   const client = await createLabClient(spec.name);
   await waitFor('the API server', () => client.isReady());
@@ -156,7 +174,7 @@ export async function labUp(spec: LabSpec, progress: Progress): Promise<Topology
     await applyNetwork(topology);
     progress('API server and objects');
     await startControlPlane(topology, port);
-    progress(`routers (BIRD) and agents`);
+    progress(`routers (BIRD), agents and the controller`);
     await runProcesses(
       spec.name,
       topology.tors.map((tor) => torProcess(spec.name, tor)),
@@ -165,6 +183,8 @@ export async function labUp(spec: LabSpec, progress: Progress): Promise<Topology
       spec.name,
       topology.nodes.map((node) => agentProcess(spec.name, node)),
     );
+    // Last, as nothing waits for it: the nodes serve pods without.
+    await runProcesses(spec.name, [controllerProcess(spec.name, readState(spec.name)?.controllerPort ?? 0)]);
     await waitFor(
       'every agent to be ready',
       () => (topology.nodes.every((node) => isNodeReady(spec.name, node.name)) ? true : undefined),

@@ -14,12 +14,14 @@ const root = '/run/manx-lab';
 export interface LabState {
   readonly spec: LabSpec;
   readonly apiPort: number;
+  /** Where the controller answers /readyz and /metrics, on loopback. */
+  readonly controllerPort: number;
   readonly supervisorPid: number | undefined;
   /** Nodes of the plan that were taken out since. */
   readonly removedNodes: readonly string[];
 }
 
-/** A process of the lab as it should run. `netns` undefined = the host namespace (the API server alone). */
+/** A process of the lab as it should run. `netns` undefined = the host namespace (API server and controller). */
 export interface ProcessSpec {
   readonly name: string;
   readonly netns: string | undefined;

@@ -3,11 +3,11 @@ import { birdSessions } from './bird.ts';
 import { createLabClient, type Json } from './client.ts';
 import { isNodeReady, requireLab, torSocket } from './lab.ts';
 import { findProcess } from './processes.ts';
-import { readPods } from './state.ts';
+import { readPods, readState } from './state.ts';
 
 export interface HostStatus {
   readonly name: string;
-  readonly kind: 'node' | 'router' | 'api';
+  readonly kind: 'node' | 'router' | 'api' | 'controller';
   readonly rack: string;
   readonly pid: number | undefined;
   readonly restarts: number;
@@ -51,6 +51,17 @@ async function routerStatus(lab: string, name: string, rack: number): Promise<Ho
   };
 }
 
+async function controllerStatus(lab: string): Promise<HostStatus> {
+  const running = findProcess(lab, 'controller');
+  const url = `http://127.0.0.1:${readState(lab)?.controllerPort ?? 0}/readyz`;
+  const ready = await fetch(url).then(
+    (response) => response.ok,
+    () => false,
+  );
+  const { pid, restarts = 0 } = running ?? { pid: undefined };
+  return { name: 'controller', kind: 'controller', rack: '', pid, restarts, ready, sessions: '', pods: 0 };
+}
+
 const isComplete = (sessions: string): boolean => sessions !== '' && sessions.split('/')[0] === sessions.split('/')[1];
 
 export async function labStatus(lab: string): Promise<LabStatus> {
@@ -72,6 +83,7 @@ export async function labStatus(lab: string): Promise<LabStatus> {
       pods: 0,
     },
   ];
+  hosts.push(await controllerStatus(lab));
   for (const node of topology.nodes) {
     const running = findProcess(lab, node.name);
     const report = reports.find((candidate) => field(field(candidate, 'metadata'), 'name') === node.name);
@@ -87,6 +99,7 @@ export async function labStatus(lab: string): Promise<LabStatus> {
     });
   }
   for (const tor of topology.tors) hosts.push(await routerStatus(lab, tor.name, tor.rack));
-  const healthy = hosts.every((host) => host.ready && (host.kind === 'api' || isComplete(host.sessions)));
+  const speaks = (host: HostStatus): boolean => host.kind === 'node' || host.kind === 'router';
+  const healthy = hosts.every((host) => host.ready && (!speaks(host) || isComplete(host.sessions)));
   return { healthy, hosts };
 }
