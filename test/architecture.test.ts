@@ -43,7 +43,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/agent/': [...ground, '#bgp', '#ipam', '#felix', '#kube', '#libc', '#observe', '#speaker', '#cni-protocol'],
   'src/controller/': [...ground, '#ipam', '#kube', '#observe'],
   'src/lab/': [...ground, '#kube', '#observe'],
-  'src/cli/': [...ground, '#lab', '#kube'],
+  'src/cli/': [...ground, '#lab', '#kube', '#ipam'],
 };
 
 function roomOf(path: string): string | undefined {

@@ -5,18 +5,32 @@ import { matches, parseSelector } from '#selector';
 import { families, type Addresses, type ClusterView, type NodeObject, type PoolObject } from './cluster-view.ts';
 import type { Identity } from './identity.ts';
 
-/** IPAM's pools for this node: nodeSelector (readable, the kind checked it) evaluated. */
+/**
+ * IPAM's pools for this node: nodeSelector (readable, the kind checked it) evaluated. Of pools that share addresses the
+ * oldest counts; the others give out nothing until it is gone.
+ */
 export function ipamPools(pools: readonly PoolObject[], node: NodeObject): readonly Pool[] {
+  const shadowed = shadowedPools(pools);
   return pools.map(({ name, cidr, blockSize, disabled, automatic, workloads, natOutgoing, nodeSelector }) => ({
     name,
     cidr,
     blockSize,
-    disabled,
+    disabled: disabled || shadowed.has(name),
     automatic,
     workloads,
     natOutgoing,
     selectsNode: matches(parseSelector(nodeSelector), node.labels),
   }));
+}
+
+/** Names of pools that share addresses with an older one (creation time, then name). */
+function shadowedPools(pools: readonly PoolObject[]): ReadonlySet<string> {
+  const age = ({ createdAt, name }: PoolObject): string => `${createdAt} ${name}`;
+  const byAge = pools.toSorted((a, b) => (age(a) < age(b) ? -1 : 1));
+  const shadowed = byAge.filter((pool, index) =>
+    byAge.slice(0, index).some((older) => overlaps(older.cidr, pool.cidr)),
+  );
+  return new Set(shadowed.map(({ name }) => name));
 }
 
 /** Families in which a pod gets an address: the node has one, and a pool may serve it. */
