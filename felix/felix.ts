@@ -17,7 +17,7 @@ import { checkHost } from './preflight.ts';
 import type { FelixStatus } from './status.ts';
 import { Tables } from './tables.ts';
 import { hostInterfaceName } from './workload/name.ts';
-import { checkWorkload, isOurInterface } from './workload/plug.ts';
+import { checkWorkload, isOurInterface, type Place, placeFault } from './workload/plug.ts';
 import { Wiring } from './workload/wiring.ts';
 
 /** The keeper of this node's kernel. Setters are cheap, keep the last value and mark work to do; nothing they do throws. */
@@ -40,6 +40,11 @@ export interface Felix {
    * not in the agent's memory yet, or still is, stands as it was plugged or unplugged.
    */
   setWorkloads(workloads: readonly Workload[], inSync: boolean): void;
+  /**
+   * Makes the pair of a pod interface while its addresses are still being found: the `plug` that follows is faster. Never
+   * rejects, and needs no `plug` after it: `unplug` removes what was made.
+   */
+  prepare(place: Place): Promise<void>;
   /** Wires one pod interface; idempotent; resolves when pod side and host routes are in the kernel · throws FelixError. */
   plug(workload: Workload): Promise<void>;
   /** Removes one pod interface with its routes; absence is success. */
@@ -121,7 +126,7 @@ class NodeFelix implements Felix {
     const hints = new Hints({ settings, tables: this.#tables, loop, batch, log });
     const onHint = (hint: Hint) => hints.take(hint);
     const monitor = createMonitor({ startChild, timers, restartMs: MONITOR_RESTART_MS, onHint });
-    this.#running = { batch, shell, monitor, loop, wiring: new Wiring(shell), natReason };
+    this.#running = { batch, shell, monitor, loop, wiring: new Wiring(shell, batch), natReason };
     await loop
       .start(() => this.#applied())
       .catch(async (error: unknown) => {
@@ -173,18 +178,22 @@ class NodeFelix implements Felix {
 
   async plug(workload: Workload): Promise<void> {
     checkWorkload(workload, this.#options.settings.interfacePrefix);
-    const { loop, wiring, batch } = this.#needRunning();
+    const { loop, wiring } = this.#needRunning();
     if (!this.#tables.inSync.node) throw new FelixError('STOPPED', "the node's addresses are not known yet");
     await wiring.inOrder(workload.hostInterface, async () => {
       const isNew = await wiring.wire(workload, this.#mtuOf(workload));
-      if (isNew) {
-        batch.forget(workload.hostInterface);
-        loop.forgetDevice(workload.hostInterface);
-      }
+      if (isNew) loop.forgetDevice(workload.hostInterface);
       loop.deviceMade(workload.hostInterface);
       this.#tables.plugged(workload);
       await loop.applied(workload.addresses.map(hostPrefix));
     });
+  }
+
+  async prepare(place: Place): Promise<void> {
+    const { settings } = this.#options;
+    const wiring = this.#running?.wiring;
+    if (wiring === undefined || placeFault(place, settings.interfacePrefix) !== undefined) return;
+    await wiring.inOrder(place.hostInterface, () => wiring.prepare(place, this.#mtuOf(place)));
   }
 
   async unplug(key: WorkloadKey): Promise<void> {
@@ -198,9 +207,10 @@ class NodeFelix implements Felix {
     const { loop, wiring } = this.#needRunning();
     await wiring.inOrder(hostInterface, async () => {
       const workload = this.#tables.unplugged(hostInterface);
-      // Routes first, then the link they are on; where that fails, the kernel takes them along with the link.
-      if (workload !== undefined) await loop.applied(workload.addresses.map(hostPrefix)).catch(() => undefined);
+      // The routes go within a millisecond, the link takes twenty and would take them along.
+      const routes = loop.applied((workload?.addresses ?? []).map(hostPrefix)).catch(() => undefined);
       await wiring.unwire(hostInterface);
+      await routes;
       loop.forgetDevice(hostInterface);
     });
   }
@@ -259,7 +269,7 @@ class NodeFelix implements Felix {
   }
 
   /** The pod's own, the setting, or the MTU of the interface with the node's first address. */
-  #mtuOf(workload: Workload): number {
+  #mtuOf(workload: Place): number {
     const fixed = workload.mtu ?? this.#options.settings.mtu;
     if (fixed !== undefined) return fixed;
     const links = this.#running?.loop.kernel.links ?? [];

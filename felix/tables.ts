@@ -93,6 +93,8 @@ export class Tables {
     this.released.delete(workload.hostInterface);
     this.#fresh.add(workload.hostInterface);
     this.#add(workload);
+    // Its interface is another one now, even where the agent's memory had the workload before.
+    this.#touch(workload);
   }
 
   unplugged(hostInterface: string): Workload | undefined {

@@ -23,7 +23,7 @@ test('a dual-stack pod is wired in this order: pair, host side, pod side', () =>
     `host: link add mx0123456789a address ee:ee:ee:ee:ee:ee mtu 1450 type veth peer name eth0 address ${MAC} mtu 1450 netns /run/netns/p`,
     'host: link set dev mx0123456789a addrgenmode none',
     'host: link set dev mx0123456789a up',
-    'host: addr replace fe80::ecee:eeff:feee:eeee/64 dev mx0123456789a nodad',
+    'host: addr replace fe80::ecee:eeff:feee:eeee/128 dev mx0123456789a nodad',
     `host: neigh replace 10.64.0.5 lladdr ${MAC} dev mx0123456789a nud permanent`,
     `host: neigh replace fd64::5 lladdr ${MAC} dev mx0123456789a nud permanent`,
     'host: net/ipv4/conf/mx0123456789a/rp_filter = 1',

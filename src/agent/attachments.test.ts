@@ -50,6 +50,7 @@ async function node(scene: Scene = {}): Promise<Node> {
   const workloads = await openWorkloads(tools, folder);
   const plugged = new Map<string, Workload>();
   const felix = {
+    prepare: async () => undefined,
     plug: async (workload: Workload) => {
       scene.plug?.();
       await scene.wait?.();

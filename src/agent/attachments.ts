@@ -1,7 +1,7 @@
 // The five CNI verbs on this node: addresses from IPAM, wiring by Felix, a record on disk.
 //
-//   ADD  assign → plug → record → (a new block: until it is handed to the BGP speaker)     any failure undoes, in reverse
-//   DEL  unplug → release → forget                                                        absence is success at each step
+//   ADD  assign, bare pair meanwhile → plug, record meanwhile → (a new block: the BGP speaker has it)    failure undoes it
+//   DEL  unplug → release → forget                                                     absence is success at each step
 //
 // Verbs on one pod interface run one after the other; different interfaces run together. The handle in IPAM is the
 // container and interface name, so a DEL finds everything even when no record was ever written.
@@ -106,6 +106,8 @@ async function add(request: AddRequest, options: AttachmentsOptions): Promise<Ad
   const handle = handleOf(request);
   const known = workloads.get(request);
   const signal = AbortSignal.timeout(operationTimeoutMs);
+  // The pair needs no address: it is made while the addresses are found and written. Felix keeps the order of both.
+  if (known === undefined) void felix.prepare(toPlace(request, options));
   try {
     const assigned = await allocator.assign({
       handle,
@@ -118,8 +120,7 @@ async function add(request: AddRequest, options: AttachmentsOptions): Promise<Ad
       options,
       assigned.addresses.map((each) => each.ip),
     );
-    await felix.plug(workload);
-    await workloads.put(workload);
+    await workloads.put(workload, felix.plug(workload));
     await options.advertised(assigned.addresses.map((each) => each.block));
     options.log.info('pod attached', {
       pod: podText(workload),
@@ -134,11 +135,12 @@ async function add(request: AddRequest, options: AttachmentsOptions): Promise<Ad
   }
 }
 
-async function undo(request: Attachment, { allocator, felix, log }: AttachmentsOptions): Promise<void> {
+async function undo(request: Attachment, { allocator, felix, workloads, log }: AttachmentsOptions): Promise<void> {
   const signal = AbortSignal.timeout(operationTimeoutMs);
   try {
     await felix.unplug(request);
     await allocator.release(handleOf(request), signal);
+    await workloads.remove(request);
   } catch (error) {
     log.warn('a failed ADD could not be undone at once; the DEL of the runtime will', {
       containerId: request.containerId,
@@ -201,19 +203,21 @@ function attributes({ pod }: AddRequest): Readonly<Record<string, string>> {
   return pod === undefined ? {} : { namespace: pod.namespace, pod: pod.name };
 }
 
-function toWorkload(
-  request: AddRequest,
-  { interfacePrefix, mtu }: AttachmentsOptions,
-  addresses: readonly Ip[],
-): Workload {
+function toPlace(request: AddRequest, { interfacePrefix, mtu }: AttachmentsOptions): Omit<Workload, 'addresses'> {
   const wanted = request.mtu ?? mtu;
   return {
     containerId: request.containerId,
     ifname: request.ifname,
     netns: request.netns,
     hostInterface: hostInterfaceName(request.containerId, request.ifname, interfacePrefix),
-    addresses: addresses.toSorted((a, b) => familyOf(a) - familyOf(b)),
     ...(wanted === undefined ? {} : { mtu: wanted }),
+  };
+}
+
+function toWorkload(request: AddRequest, options: AttachmentsOptions, addresses: readonly Ip[]): Workload {
+  return {
+    ...toPlace(request, options),
+    addresses: addresses.toSorted((a, b) => familyOf(a) - familyOf(b)),
     ...(request.pod === undefined ? {} : { pod: request.pod }),
   };
 }

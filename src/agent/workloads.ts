@@ -1,8 +1,8 @@
 // The pods wired on this node, one JSON file each in the state folder, and the same in memory.
 //
-// A record is written after the pod is wired and before ADD is answered, and removed after DEL has undone everything: what
-// the runtime believes to exist has a record. Records that cannot be read are left alone and make the table incomplete,
-// so that Felix removes nothing on their account.
+// A record is written while the pod is wired, before ADD is answered, and removed when DEL has undone everything: what the
+// runtime believes to exist has a record. One whose interface is missing, of an ADD cut short, waits for the runtime's DEL.
+// Records that cannot be read are left alone and make the table incomplete, so that Felix removes nothing on their account.
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -21,7 +21,8 @@ export interface Workloads {
   get(key: WorkloadKey): Workload | undefined;
   /** False when a record could not be read: absence then means nothing. */
   readonly complete: boolean;
-  put(workload: Workload): Promise<void>;
+  /** Writes the record while `wired` is under way; the table has it when both are done. Rejects with what failed. */
+  put(workload: Workload, wired?: Promise<void>): Promise<void>;
   remove(key: WorkloadKey): Promise<void>;
 }
 
@@ -48,8 +49,11 @@ export async function openWorkloads({ log, changed }: Tools, folder: string): Pr
     complete,
     all: () => [...table.values()],
     get: (key) => table.get(handleOf(key)),
-    async put(workload) {
-      await writeDurably(join(folder, fileName(workload)), formatRecord(workload), 0o600);
+    async put(workload, wired) {
+      const written = writeDurably(join(folder, fileName(workload)), formatRecord(workload), 0o600);
+      // Both to their ends, whatever becomes of either: nothing is under way when a failure is dealt with.
+      const outcomes = await Promise.allSettled([wired, written]);
+      for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
       table.set(handleOf(workload), workload);
       changed();
     },
