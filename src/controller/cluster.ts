@@ -53,7 +53,7 @@ export interface Cluster {
   start(): void;
   stop(): Promise<void>;
   readonly inSync: boolean;
-  /** Undefined until everything has been listed. */
+  /** Undefined until everything has been listed, and while a watch fails: old views make no evidence. */
   snapshot(): Snapshot | undefined;
   pools(): PoolSnapshot | undefined;
   cooldownSeconds(): number;
@@ -116,7 +116,7 @@ class WatchedCluster implements Cluster {
   }
 
   snapshot(): Snapshot | undefined {
-    if (!this.inSync) return undefined;
+    if (!this.inSync || this.#all.some(({ informer }) => informer.fault !== undefined)) return undefined;
     const bad = this.#blocks.informer.invalid;
     const badAffinities = this.#affinities.informer.invalid;
     return {

@@ -32,7 +32,7 @@ export interface FreshReader {
 export interface CollectorOptions {
   readonly store: IpamStore;
   readonly fresh: FreshReader;
-  /** Undefined until every cache has listed. */
+  /** Undefined until every cache has listed, and while one cannot follow. */
   readonly snapshot: () => Snapshot | undefined;
   readonly cooldownSeconds: () => number;
   readonly graceMs: number;
@@ -56,6 +56,8 @@ export interface CollectorStatus {
 /** After so many in a row the API counts as away, and the round ends. */
 const maxOutages = 3;
 const maxConflicts = 4;
+/** Longest time between two looks, as a share of the grace period, that still counts as looking on. */
+const longestGap = 0.5;
 
 export class Collector {
   readonly #options: CollectorOptions;
@@ -63,6 +65,7 @@ export class Collector {
   readonly #suspected: Record<FindingKind, number> = { addresses: 0, block: 0, affinity: 0 };
   readonly #reclaimed: Record<FindingKind, number> = { addresses: 0, block: 0, affinity: 0 };
   #memory: Memory = new Map();
+  #observedMs = Number.NEGATIVE_INFINITY;
   #round = 0;
   #errors = 0;
 
@@ -80,7 +83,10 @@ export class Collector {
     if (snapshot === undefined) return [];
     const nowMs = this.#options.timers.now();
     const suspicions = findUnused(snapshot);
-    this.#memory = remember(snapshot, suspicions, this.#memory, nowMs);
+    // Whatever happened while nobody looked: what was seen before and is seen now need not have been so between.
+    const isGap = nowMs - this.#observedMs > this.#options.graceMs * longestGap;
+    this.#memory = remember(snapshot, suspicions, isGap ? new Map() : this.#memory, nowMs);
+    this.#observedMs = nowMs;
     for (const kind of ['addresses', 'block', 'affinity'] as const)
       this.#suspected[kind] = suspicions.filter(({ finding }) => finding.kind === kind).length;
     const known = new Set(suspicions.map(({ finding }) => finding.key));
