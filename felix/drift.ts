@@ -19,18 +19,20 @@ export class Drift {
     this.#suspectedMs ??= nowMs;
   }
 
-  /** Compares what we believed with what was read back. */
+  /** Compares what we believed with what was read back for the prefixes that differ. */
   compare(
     believed: ReadonlyMap<Prefix, Route>,
-    read: ReadonlyMap<Prefix, Route>,
+    changes: ReadonlyMap<Prefix, Route | undefined>,
     desired: ReadonlyMap<Prefix, Route>,
   ): void {
-    for (const [prefix, route] of believed) {
-      const now = read.get(prefix);
-      if (!desired.has(prefix) || (now !== undefined && sameRoute(now, route))) continue;
-      this.#found.set(prefix, now === undefined ? 'deleted' : 'modified');
+    for (const [prefix, now] of changes) {
+      const route = believed.get(prefix);
+      if (route === undefined) {
+        if (now !== undefined) this.#found.set(prefix, 'unknown');
+      } else if (desired.has(prefix) && (now === undefined || !sameRoute(now, route))) {
+        this.#found.set(prefix, now === undefined ? 'deleted' : 'modified');
+      }
     }
-    for (const prefix of read.keys()) if (!believed.has(prefix)) this.#found.set(prefix, 'unknown');
   }
 
   /** Books what is right again; `isRight` says whether the kernel now holds what is wanted for a prefix. */

@@ -3,6 +3,8 @@
  * the loop work, plug and unplug build pods and wait for the loop. Invariant: `stop()` changes nothing in the kernel.
  */
 import { hostPrefix, type Prefix } from '#net';
+import { createIproute2Backend } from './driver/iproute2-backend.ts';
+import type { RouteBackend, RouteOwnership } from './driver/route-backend.ts';
 import { ownSysctls } from './driver/sysctls.ts';
 import { FelixError } from './errors.ts';
 import { Hints } from './hints.ts';
@@ -83,10 +85,12 @@ export function createFelix(options: FelixOptions): Felix {
 interface Running {
   readonly batch: Batch;
   readonly shell: Shell;
+  readonly backend: RouteBackend;
   readonly monitor: Monitor;
   readonly loop: Loop;
   readonly wiring: Wiring;
   readonly natReason: string | undefined;
+  readonly nexthopReason: string | undefined;
 }
 
 class NodeFelix implements Felix {
@@ -105,18 +109,24 @@ class NodeFelix implements Felix {
     if (this.#running !== undefined) return;
     const { settings, log, timers, random } = this.#options;
     const shell = createShell({ startChild, timers, size: SHELLS, timeoutMs: SCRIPT_TIMEOUT_MS });
-    const { natReason } = await checkHost(shell, settings).catch((error: unknown) => {
+    const { natReason, nexthopReason } = await checkHost(shell, settings).catch((error: unknown) => {
       shell.stop();
       throw error;
     });
     if (natReason !== undefined) log.error({ reason: natReason }, 'source NAT is not available');
     const batch = createBatch({ startChild, timers, timeoutMs: SCRIPT_TIMEOUT_MS });
+    if (nexthopReason !== undefined) log.warn({ reason: nexthopReason }, 'routes carry their gateways themselves');
     const natAvailable = natReason === undefined;
+    const nexthops = nexthopReason === undefined;
+    const ownership = { protocol: settings.routeProtocol, metric: settings.metric, nexthops };
+    const backend = await this.#openBackend(ownership, { batch, shell });
     const loop = new Loop({
       settings,
       tables: this.#tables,
       batch,
       shell,
+      backend,
+      nexthops,
       sysctls: ownSysctls,
       natAvailable,
       log,
@@ -125,15 +135,30 @@ class NodeFelix implements Felix {
     });
     const hints = new Hints({ settings, tables: this.#tables, loop, batch, log });
     const onHint = (hint: Hint) => hints.take(hint);
-    const monitor = createMonitor({ startChild, timers, restartMs: MONITOR_RESTART_MS, onHint });
-    this.#running = { batch, shell, monitor, loop, wiring: new Wiring(shell, batch), natReason };
+    const monitor = createMonitor({ startChild, timers, restartMs: MONITOR_RESTART_MS, onHint, nexthops });
+    this.#running = {
+      batch,
+      shell,
+      backend,
+      monitor,
+      loop,
+      wiring: new Wiring(shell, batch),
+      natReason,
+      nexthopReason,
+    };
     await loop
       .start(() => this.#applied())
       .catch(async (error: unknown) => {
         await this.stop();
         throw error;
       });
-    this.#ownState = loop.actual.size > 0;
+    this.#ownState = loop.routes.actual.size > 0;
+  }
+
+  /** The one handed in, or iproute2 where there is none or it cannot be had here. */
+  async #openBackend(ownership: RouteOwnership, children: { batch: Batch; shell: Shell }): Promise<RouteBackend> {
+    const { routeBackend } = this.#options;
+    return (await routeBackend?.(ownership)) ?? createIproute2Backend({ ...children, ownership });
   }
 
   async stop(): Promise<void> {
@@ -142,6 +167,7 @@ class NodeFelix implements Felix {
     if (running === undefined) return;
     await running.loop.stop();
     running.monitor.stop();
+    running.backend.stop();
     running.batch.stop();
     running.shell.stop();
   }
@@ -247,17 +273,24 @@ class NodeFelix implements Felix {
     const loop = running?.loop;
     return {
       inSync: { ...this.#tables.inSync },
-      desired: loop?.desired.size ?? 0,
-      actual: loop?.actual.size ?? 0,
+      desired: loop?.routes.desired.size ?? 0,
+      actual: loop?.routes.actual.size ?? 0,
       workloads: this.#tables.workloads.size,
-      unresolved: faults(loop?.unresolved),
-      conflicts: faults(loop?.conflicts),
+      unresolved: faults(loop?.routes.unresolved),
+      conflicts: faults(loop?.routes.conflicts),
       drift: loop?.drift.status ?? { added: 0, changed: 0, removed: 0, links: 0, nat: 0, sysctls: 0 },
       counters: {
         ...(loop?.counters ?? { commands: 0, readBacks: 0, failures: 0 }),
-        respawns: (running?.batch.respawns ?? 0) + (running?.shell.respawns ?? 0) + (running?.monitor.respawns ?? 0),
+        respawns: running === undefined ? 0 : respawnsOf(running),
       },
       lastRepair: loop?.drift.lastRepair,
+      routes: {
+        backend: running?.backend.name,
+        nexthops: {
+          available: running !== undefined && running.nexthopReason === undefined,
+          reason: running?.nexthopReason,
+        },
+      },
       nat: { available: running !== undefined && running.natReason === undefined, reason: running?.natReason },
       lastError: loop?.lastError,
     };
@@ -285,11 +318,17 @@ class NodeFelix implements Felix {
   #applied(): void {
     const loop = this.#running?.loop;
     if (loop === undefined) return;
-    const programmed = [...this.#tables.blocks.keys()].filter((block) => loop.actual.get(block)?.type === 'blackhole');
+    const programmed = [...this.#tables.blocks.keys()].filter(
+      (block) => loop.routes.actual.get(block)?.type === 'blackhole',
+    );
     if (programmed.join() === this.#programmed.join()) return;
     this.#programmed = programmed;
     for (const listener of this.#listeners) listener(programmed);
   }
+}
+
+function respawnsOf({ batch, shell, backend, monitor }: Running): number {
+  return batch.respawns + shell.respawns + backend.respawns + monitor.respawns;
 }
 
 function faults(map: ReadonlyMap<Prefix, string> | undefined): FelixStatus['unresolved'] {

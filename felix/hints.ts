@@ -32,6 +32,10 @@ export class Hints {
   /** Takes one hint. */
   take(hint: Hint): void {
     if (hint.kind === 'link') this.#learnIndex(hint.name, hint.index, hint.deleted);
+    if (hint.kind === 'route' && this.#isOurs(hint.route)) {
+      if (this.#ourRouteMatters(hint.route, hint.deleted)) this.#loop.suspectRoute(hint.route.prefix);
+      return;
+    }
     if (!this.#matters(hint)) return;
     if (hint.kind === 'lost') this.#log.warn({ reason: hint.reason }, 'kernel events lost, reading everything back');
     this.#loop.suspect();
@@ -45,18 +49,26 @@ export class Hints {
         return !this.#isPodInterface(hint.name);
       case 'link':
         return this.#isPodInterface(hint.name) ? this.#podLinkChanged(hint) : true;
+      case 'nexthop':
+        return this.#loop.routes.isNexthopNews(hint.nexthop, hint.deleted);
       case 'route':
-        return this.#routeMatters(hint.route, hint.deleted);
+        return this.#foreignRouteMatters(hint.route);
     }
   }
 
-  #routeMatters(route: Route, deleted: boolean): boolean {
-    const wanted = this.#loop.desired.get(route.prefix);
-    if (route.protocol === this.#settings.routeProtocol && route.metric === this.#settings.metric) {
-      return deleted ? wanted !== undefined : wanted === undefined || !sameRoute(route, wanted);
-    }
-    // The kernel's own routes on a pod interface (fe80::/64) come and go with pods.
-    return wanted !== undefined || !route.nextHops.some((hop) => this.#isPodInterface(hop.device));
+  #isOurs(route: Route): boolean {
+    return route.protocol === this.#settings.routeProtocol && route.metric === this.#settings.metric;
+  }
+
+  #ourRouteMatters(route: Route, deleted: boolean): boolean {
+    const wanted = this.#loop.routes.desired.get(route.prefix);
+    return deleted ? wanted !== undefined : wanted === undefined || !sameRoute(route, wanted);
+  }
+
+  /** The kernel's own routes on a pod interface (fe80::/64) come and go with pods. */
+  #foreignRouteMatters(route: Route): boolean {
+    const isWanted = this.#loop.routes.desired.has(route.prefix);
+    return isWanted || !route.nextHops.some((hop) => this.#isPodInterface(hop.device));
   }
 
   /** A wired pod's host end went away, or came up again without the IPv4 routes that going down took, in silence. */

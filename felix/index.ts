@@ -8,3 +8,14 @@ export type { FelixErrorCode } from './errors.ts';
 export { defaultFelixSettings } from './ownership.ts';
 export { hostInterfaceName } from './workload/name.ts';
 export type { LearnedBatch, LearnedRoute, NodeInput, PoolInput, Workload, WorkloadKey } from './inputs.ts';
+export type {
+  NexthopStep,
+  Refusals,
+  RouteBackend,
+  RouteChanges,
+  RouteOwnership,
+  RouteReading,
+  RouteStep,
+} from './driver/route-backend.ts';
+export type { NexthopObject } from './calc/nexthop-groups.ts';
+export type { NextHop, Route } from './iproute2/route.ts';

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { type Ip, type Prefix, parseIp, parsePrefix } from '#net';
 import { createVirtualTimers } from '#reconcile';
 import { FakeKernel } from '../test/support/fake-kernel.ts';
+import { createIproute2Backend } from './driver/iproute2-backend.ts';
 import type { Workload } from './inputs.ts';
 import { Loop } from './loop.ts';
 import { defaultFelixSettings } from './ownership.ts';
@@ -45,6 +46,12 @@ async function startLoop(kernel: FakeKernel, tables = new Tables()) {
     tables,
     batch: kernel.batch,
     shell: kernel.shell,
+    backend: createIproute2Backend({
+      batch: kernel.batch,
+      shell: kernel.shell,
+      ownership: { protocol: OURS, metric: METRIC, nexthops: false },
+    }),
+    nexthops: false,
     sysctls: kernel.sysctlFiles,
     natAvailable: true,
     log: silent,
@@ -335,7 +342,7 @@ test('a pod whose interface is gone is reported and hinders nothing; when it is 
   const { loop, tables, settle } = await startLoop(kernel);
   fill(tables, { ...rich, pods: [pod('a', '10.64.0.5'), pod('z', '10.64.0.9')] });
   await settle();
-  assert.deepEqual([...loop.unresolved], [['10.64.0.9/32', 'interface mxz of its pod is missing or down']]);
+  assert.deepEqual([...loop.routes.unresolved], [['10.64.0.9/32', 'interface mxz of its pod is missing or down']]);
   assert.equal(loop.counters.failures, 0);
   kernel.wire(pod('z', '10.64.0.9'));
   loop.suspect();

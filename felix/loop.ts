@@ -7,20 +7,19 @@
 import { familyOf, type Prefix } from '#net';
 import { type Timers, Worker } from '#reconcile';
 import { masqueradeTable } from './calc/masquerade.ts';
-import { NextHopResolver } from './calc/next-hop.ts';
-import { allPrefixes, type RouteInputs, type Wanted, wantedRoute } from './calc/routes.ts';
 import { applyHostEnds, brokenHostEnds } from './driver/links.ts';
 import { isWanted, readTable, writeTable } from './driver/nftables.ts';
-import { type KernelState, readKernel } from './driver/read.ts';
-import { applyRoutes, planRoutes, type RouteStep } from './driver/routes.ts';
+import { joinState, type KernelState, readLinks } from './driver/read.ts';
+import type { RouteBackend, RouteChanges } from './driver/route-backend.ts';
 import { applySysctls, nodeSysctls, type SysctlFiles } from './driver/sysctls.ts';
 import { FelixError } from './errors.ts';
 import type { Batch } from './iproute2/batch.ts';
-import { type Route, sameRoute } from './iproute2/route.ts';
+import type { Route } from './iproute2/route.ts';
 import type { Shell } from './iproute2/shell.ts';
 import type { FelixLog, FelixSettings } from './options.ts';
 import { Drift } from './drift.ts';
-import type { Dirty, Tables } from './tables.ts';
+import { EMPTY_KERNEL, RouteKeeper } from './route-keeper.ts';
+import type { Tables } from './tables.ts';
 import { NFT_TABLE } from './ownership.ts';
 
 export interface LoopOptions {
@@ -28,6 +27,9 @@ export interface LoopOptions {
   readonly tables: Tables;
   readonly batch: Batch;
   readonly shell: Shell;
+  readonly backend: RouteBackend;
+  /** Whether learned routes point at nexthop objects. */
+  readonly nexthops: boolean;
   readonly sysctls: SysctlFiles;
   readonly natAvailable: boolean;
   readonly log: FelixLog;
@@ -43,37 +45,27 @@ interface Waiter {
 
 /** Events come in bursts (a link going down, a peer's table): what arrives within this time is one run. */
 const MIN_GAP_MS = 5;
-const EMPTY: KernelState = {
-  ours: new Map(),
-  strays: [],
-  underlay: { routes: [], addresses: new Set() },
-  foreign: new Set(),
-  links: [],
-  neighbours: [],
-};
+/** More prefixes under suspicion than this are read back with everything else. */
+const MAX_SUSPECTS = 256;
 
 export class Loop {
   readonly drift = new Drift();
-  readonly desired = new Map<Prefix, Route>();
-  /** Our routes in the kernel, as last read and written since. */
-  readonly actual = new Map<Prefix, Route>();
-  readonly unresolved = new Map<Prefix, string>();
-  readonly conflicts = new Map<Prefix, string>();
-  /** Pod interfaces that are up. */
-  readonly devices = new Set<string>();
-  kernel: KernelState = EMPTY;
+  readonly routes: RouteKeeper;
+  kernel: KernelState = EMPTY_KERNEL;
   lastError: string | undefined;
-  readonly counters = { commands: 0, readBacks: 0, failures: 0 };
+  readonly #counters = { readBacks: 0, failures: 0 };
   readonly #options: LoopOptions;
   readonly #worker: Worker;
-  #resolver = new NextHopResolver(EMPTY.underlay);
   #mustRead = true;
+  /** What was written last is not known: all of ours is read, not only what changed. */
+  #isLost = true;
+  #suspects = new Set<Prefix>();
   #auditDueMs = 0;
   #sysctlsSet = false;
   /** Pod interfaces plugged and unplugged since the last read-back began: what it says of them is old. */
   #since = { made: new Set<string>(), gone: new Set<string>() };
   /** Host ends are judged once by each read-back. */
-  #linksSeen: KernelState = EMPTY;
+  #linksSeen: KernelState = EMPTY_KERNEL;
   /** What was last written, and how this nft prints it. */
   #nat: { readonly wanted: string | undefined; readonly printed: string | undefined } | undefined;
   #waiters: Waiter[] = [];
@@ -81,7 +73,8 @@ export class Loop {
 
   constructor(options: LoopOptions) {
     this.#options = options;
-    const { timers, random, settings, log } = options;
+    const { timers, random, settings, log, tables, backend, nexthops } = options;
+    this.routes = new RouteKeeper({ settings, tables, backend, nexthops, timers });
     this.#worker = new Worker({
       name: 'felix',
       run: () => this.#run(),
@@ -90,7 +83,7 @@ export class Loop {
       resyncMs: settings.resyncMs,
       minGapMs: MIN_GAP_MS,
       onError: (error, attempt) => {
-        this.counters.failures += 1;
+        this.#counters.failures += 1;
         this.lastError = error instanceof Error ? error.message : String(error);
         log.warn({ err: error, attempt }, 'kernel not as wanted, trying again');
       },
@@ -124,23 +117,30 @@ export class Loop {
     this.#worker.trigger();
   }
 
+  /** Someone else changed one route of ours: look at that one. */
+  suspectRoute(prefix: Prefix): void {
+    this.drift.suspect(this.#options.timers.now());
+    if (this.#suspects.size < MAX_SUSPECTS) this.#suspects.add(prefix);
+    else this.#mustRead = true;
+    this.#worker.trigger();
+  }
+
+  get counters(): { readonly commands: number; readonly readBacks: number; readonly failures: number } {
+    return { commands: this.routes.commands, ...this.#counters };
+  }
+
   /** A pod interface was made or found whole: newer than any read-back under way. */
   deviceMade(device: string): void {
-    this.devices.add(device);
+    this.routes.devices.add(device);
     this.#since.made.add(device);
     this.#since.gone.delete(device);
   }
 
   /** The kernel took these with their device; not drift. */
   forgetDevice(device: string): void {
-    this.devices.delete(device);
     this.#since.made.delete(device);
     this.#since.gone.add(device);
-    for (const [prefix, route] of this.actual) {
-      if (!route.nextHops.some((hop) => hop.device === device)) continue;
-      this.actual.delete(prefix);
-      this.#options.tables.mark([prefix]);
-    }
+    this.routes.forgetDevice(device);
     this.#worker.trigger();
   }
 
@@ -159,9 +159,10 @@ export class Loop {
     const audit = timers.now() >= this.#auditDueMs;
     try {
       if (this.#mustRead || audit) await this.#readBack();
+      else if (this.#suspects.size > 0) await this.#recheck();
       const dirty = tables.take();
-      if (dirty.everything) await this.#applyHostEnds();
-      const refused = await this.#applyRoutes(dirty);
+      await this.#applyHostEnds();
+      const refused = await this.routes.apply(dirty);
       this.#settle(waiters, refused);
       const faults = [
         ...(refused.size > 0 ? [refusedError(refused)] : []),
@@ -174,29 +175,57 @@ export class Loop {
       this.lastError = undefined;
     } catch (error) {
       this.#mustRead = true;
+      this.#isLost = !(error instanceof FelixError && error.code === 'KERNEL_REFUSED');
+      tables.markEverything();
       for (const waiter of waiters) waiter.reject(asError(error));
       throw error;
     }
   }
 
   async #readBack(): Promise<void> {
-    const { shell, settings, tables } = this.#options;
-    const reading = readKernel(shell, { protocol: settings.routeProtocol, metric: settings.metric });
+    const { shell, backend } = this.#options;
+    const isFresh = this.#isLost;
     const since = { made: new Set<string>(), gone: new Set<string>() };
     this.#since = since;
     this.#mustRead = false;
-    this.kernel = await reading;
-    const isGone = (route: Route) => route.nextHops.some((hop) => since.gone.has(hop.device));
-    const ours = new Map([...this.kernel.ours].filter(([, route]) => !isGone(route)));
-    if (this.counters.readBacks > 0) this.drift.compare(this.actual, ours, this.desired);
-    this.counters.readBacks += 1;
-    this.actual.clear();
-    for (const [prefix, route] of ours) this.actual.set(prefix, route);
-    this.#resolver = new NextHopResolver(this.kernel.underlay);
-    const up = this.kernel.links.filter((link) => link.up && !since.gone.has(link.name)).map((link) => link.name);
-    this.devices.clear();
-    for (const name of [...up, ...since.made]) this.devices.add(name);
-    tables.markEverything();
+    this.#suspects = new Set();
+    const [links, reading] = await Promise.all([
+      readLinks(shell),
+      backend.read(isFresh ? undefined : this.routes.actual),
+    ]);
+    this.#isLost = false;
+    this.kernel = joinState(links, reading);
+    const up = links.links.filter((link) => link.up && !since.gone.has(link.name)).map((link) => link.name);
+    const { devices } = this.routes;
+    devices.clear();
+    for (const name of [...up, ...since.made]) devices.add(name);
+    const changes = new Map(reading.changes);
+    if (isFresh) {
+      for (const prefix of this.routes.actual.keys()) if (!changes.has(prefix)) changes.set(prefix, undefined);
+    }
+    this.#takeChanges(changes);
+    this.routes.take(this.kernel, changes);
+    if (isFresh) this.#options.tables.markEverything();
+    this.#counters.readBacks += 1;
+  }
+
+  /** Looks at the routes that events spoke of, and at no other. */
+  async #recheck(): Promise<void> {
+    const prefixes = [...this.#suspects];
+    this.#suspects = new Set();
+    const changes = new Map(await this.#options.backend.recheck(prefixes));
+    this.#takeChanges(changes);
+    this.routes.takeChanges(changes);
+  }
+
+  /** Books drift; what a reading says of an interface unplugged meanwhile is old and taken out of it. */
+  #takeChanges(changes: Map<Prefix, Route | undefined> & RouteChanges): void {
+    for (const [prefix, route] of changes) {
+      if (route?.nextHops.some((hop) => this.#since.gone.has(hop.device)) !== true) continue;
+      changes.delete(prefix);
+      this.#suspects.add(prefix);
+    }
+    if (this.#counters.readBacks > 0) this.drift.compare(this.routes.actual, changes, this.routes.desired);
   }
 
   /** Host ends that someone set down or whose neighbours someone flushed; their routes come back in the same run. */
@@ -212,69 +241,10 @@ export class Loop {
     for (const { hostInterface } of broken) {
       const reason = refused.get(hostInterface);
       if (reason === undefined) {
-        this.devices.add(hostInterface);
+        this.routes.devices.add(hostInterface);
         this.#bookRepair('links', `interface ${hostInterface}`);
       } else log.warn({ interface: hostInterface, reason }, 'pod interface could not be put right');
     }
-  }
-
-  async #applyRoutes(dirty: Dirty): Promise<ReadonlyMap<Prefix, string>> {
-    const inputs = this.#inputs();
-    const concerned = dirty.everything
-      ? new Set([...allPrefixes(inputs), ...this.actual.keys(), ...this.desired.keys()])
-      : dirty.prefixes;
-    for (const prefix of concerned) this.#want(prefix, wantedRoute(prefix, inputs));
-    const plan = planRoutes({
-      desired: pick(this.desired, concerned),
-      actual: pick(this.actual, concerned),
-      foreign: this.kernel.foreign,
-      strays: dirty.everything ? this.kernel.strays : [],
-      mayRemove: (route) => this.#mayRemove(route),
-    });
-    for (const prefix of concerned) this.conflicts.delete(prefix);
-    for (const prefix of plan.blocked)
-      this.conflicts.set(prefix, 'a route of another owner has this prefix and metric');
-    const refused = await applyRoutes(this.#options.batch, plan.steps);
-    this.counters.commands += plan.steps.length;
-    for (const step of plan.steps) if (!refused.has(step.prefix)) this.#did(step);
-    return refused;
-  }
-
-  #did({ prefix, after, isStray }: RouteStep): void {
-    if (isStray) return;
-    if (after === undefined) this.actual.delete(prefix);
-    else this.actual.set(prefix, after);
-  }
-
-  #inputs(): RouteInputs {
-    const { tables, settings } = this.#options;
-    return {
-      node: tables.node,
-      blocks: tables.blocks,
-      learned: tables.learned,
-      workloads: tables.workloadPrefixes(),
-      resolver: this.#resolver,
-      devices: this.devices,
-      protocol: settings.routeProtocol,
-      metric: settings.metric,
-    };
-  }
-
-  #want(prefix: Prefix, wanted: Wanted): void {
-    this.desired.delete(prefix);
-    this.unresolved.delete(prefix);
-    if (wanted === undefined) return;
-    if ('route' in wanted) this.desired.set(prefix, wanted.route);
-    else this.unresolved.set(prefix, wanted.reason);
-  }
-
-  /** A route of ours may go once the input that could still want it has said everything. */
-  #mayRemove(route: Route): boolean {
-    const { inSync, released } = this.#options.tables;
-    if (route.type === 'blackhole') return inSync.blocks;
-    if (route.nextHops.some((hop) => released.has(hop.device))) return true;
-    const toPod = route.nextHops.every((hop) => hop.device.startsWith(this.#options.settings.interfacePrefix));
-    return toPod && route.nextHops[0]?.gateway === undefined ? inSync.workloads : inSync.learned;
   }
 
   async #applySysctls(): Promise<void> {
@@ -310,33 +280,19 @@ export class Loop {
 
   /** Books repairs, then tells those who wait, then everybody. */
   #settle(waiters: readonly Waiter[], refused: ReadonlyMap<Prefix, string>): void {
-    const repair = this.drift.settle(this.#options.timers.now(), (prefix) => this.#isRight(prefix));
+    const repair = this.drift.settle(this.#options.timers.now(), (prefix) => this.routes.isRight(prefix));
     if (repair !== undefined) this.#options.log.info({ what: repair.what, tookMs: repair.tookMs }, 'kernel repaired');
+    const { conflicts, unresolved } = this.routes;
     for (const { prefixes, resolve, reject } of waiters) {
-      const wrong = prefixes.find((prefix) => !this.#isRight(prefix) || this.unresolved.has(prefix));
+      const wrong = prefixes.find((prefix) => !this.routes.isRight(prefix) || unresolved.has(prefix));
       if (wrong === undefined) resolve();
       else {
-        const reason = refused.get(wrong) ?? this.conflicts.get(wrong) ?? this.unresolved.get(wrong) ?? 'unknown';
+        const reason = refused.get(wrong) ?? conflicts.get(wrong) ?? unresolved.get(wrong) ?? 'unknown';
         reject(new FelixError('KERNEL_REFUSED', `route ${wrong} is not in the kernel: ${reason}`));
       }
     }
     this.#onApplied();
   }
-
-  #isRight(prefix: Prefix): boolean {
-    const wanted = this.desired.get(prefix);
-    const actual = this.actual.get(prefix);
-    return wanted === undefined ? actual === undefined : actual !== undefined && sameRoute(actual, wanted);
-  }
-}
-
-function pick(routes: ReadonlyMap<Prefix, Route>, prefixes: ReadonlySet<Prefix>): ReadonlyMap<Prefix, Route> {
-  const picked = new Map<Prefix, Route>();
-  for (const prefix of prefixes) {
-    const route = routes.get(prefix);
-    if (route !== undefined) picked.set(prefix, route);
-  }
-  return picked;
 }
 
 function refusedError(refused: ReadonlyMap<Prefix, string>): FelixError {

@@ -1,5 +1,6 @@
 /** What Felix is built with: settings, a logger, time and randomness, handed in by the program. */
 import type { Timers } from '#reconcile';
+import type { RouteBackend, RouteOwnership } from './driver/route-backend.ts';
 
 /** Numbers and names Felix owns its kernel objects by; start from `defaultFelixSettings`. */
 export interface FelixSettings {
@@ -25,4 +26,6 @@ export interface FelixOptions {
   readonly log: FelixLog;
   readonly timers: Timers;
   readonly random: () => number;
+  /** Opens another way to the routing table than iproute2's children; undefined = it is not to be had here. */
+  readonly routeBackend?: (ownership: RouteOwnership) => Promise<RouteBackend | undefined>;
 }

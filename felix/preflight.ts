@@ -23,7 +23,7 @@ const PROGRAMS = [
 export async function checkHost(
   shell: Shell,
   settings: FelixSettings,
-): Promise<{ readonly natReason: string | undefined }> {
+): Promise<{ readonly natReason: string | undefined; readonly nexthopReason: string | undefined }> {
   checkSettings(settings);
   await checkCapabilities();
   for (const { name, hint } of PROGRAMS) {
@@ -38,7 +38,8 @@ export async function checkHost(
       `this kernel cannot make veth interfaces (CONFIG_VETH): ${veth.stderr.trim()}`,
     );
   }
-  return { natReason: await natReason(shell) };
+  const [nat, nexthop] = await Promise.all([natReason(shell), nexthopReason(shell)]);
+  return { natReason: nat, nexthopReason: nexthop };
 }
 
 async function natReason(shell: Shell): Promise<string | undefined> {
@@ -48,6 +49,15 @@ async function natReason(shell: Shell): Promise<string | undefined> {
   return code === 0
     ? undefined
     : `this kernel cannot masquerade with nftables (CONFIG_NFT_MASQ): ${stderr.trim().split('\n')[0]}`;
+}
+
+/** Nexthop objects came with Linux 5.3 and iproute2 5.2. */
+async function nexthopReason(shell: Shell): Promise<string | undefined> {
+  const script = 'ip nexthop add id 1 blackhole && ip nexthop add id 2 group 1 && ip route add 192.0.2.0/24 nhid 2';
+  const { code, stderr } = await shell.run(`unshare --net sh -c 'ip link set lo up && ${script}'`);
+  return code === 0
+    ? undefined
+    : `this kernel or this iproute2 has no nexthop objects: ${stderr.trim().split('\n')[0]}`;
 }
 
 async function isMissing(shell: Shell, program: string): Promise<boolean> {

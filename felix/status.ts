@@ -48,6 +48,11 @@ export interface FelixStatus {
     readonly respawns: number;
   };
   readonly lastRepair: Repair | undefined;
+  /** Who writes routes, and whether learned ones point at nexthop objects or, where the kernel has none, at gateways. */
+  readonly routes: {
+    readonly backend: 'iproute2' | 'netlink' | undefined;
+    readonly nexthops: { readonly available: boolean; readonly reason: string | undefined };
+  };
   readonly nat: { readonly available: boolean; readonly reason: string | undefined };
   readonly lastError: string | undefined;
 }

@@ -9,6 +9,7 @@ import { hostPrefix, type Ip, maxLength, type Prefix, type PrefixMap, prefixFami
 import type { Workload } from '../inputs.ts';
 import type { Route } from '../iproute2/route.ts';
 import { type NextHopResolver, sourceFor } from './next-hop.ts';
+import type { NexthopGroups } from './nexthop-groups.ts';
 
 export interface RouteInputs {
   readonly node: readonly Ip[];
@@ -17,6 +18,8 @@ export interface RouteInputs {
   /** By host prefix; where two sandboxes claim one address, the one wired last. */
   readonly workloads: ReadonlyMap<Prefix, Workload>;
   readonly resolver: NextHopResolver;
+  /** Absent where the kernel has no nexthop objects: routes then carry their gateways themselves. */
+  readonly groups?: NexthopGroups | undefined;
   /** Pod interfaces that are up. */
   readonly devices: ReadonlySet<string>;
   readonly protocol: number;
@@ -70,9 +73,22 @@ function learnedRoute(prefix: Prefix, nextHops: readonly Ip[], inputs: RouteInpu
     if (length < maxLength(prefixFamily(prefix))) return { reason: `it lies inside own block ${block}` };
   }
   if (nextHops.length === 0) return undefined;
+  const source = sourceFor(prefix, inputs.node, inputs.resolver);
+  if (inputs.groups !== undefined) {
+    const group = inputs.groups.groupFor(prefixFamily(prefix), nextHops);
+    if ('reason' in group) return group;
+    const route = {
+      ...ours(prefix, inputs),
+      type: 'unicast',
+      link: false,
+      source,
+      nextHops: [],
+      group: group.id,
+    } as const;
+    return { route };
+  }
   const answer = inputs.resolver.resolveAll(nextHops);
   if ('reason' in answer) return answer;
-  const source = sourceFor(prefix, inputs.node, inputs.resolver);
   return { route: { ...ours(prefix, inputs), type: 'unicast', link: false, source, nextHops: answer.hops } };
 }
 

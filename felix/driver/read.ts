@@ -1,20 +1,21 @@
 /**
- * Reading this namespace back: links, addresses, permanent neighbours and the main table of both families, in one script of a coprocess.
- * Everything is read, not only what is ours: foreign routes are what next hops resolve through and what we must not hit.
+ * Reading this namespace back: links, addresses and permanent neighbours by a coprocess, routes and nexthop objects by
+ * the route back end. Of ours only what changed comes back; foreign routes all do, since next hops resolve through them
+ * and we must not hit them.
  */
-import type { Ip, Prefix } from '#net';
+import type { Ip } from '#net';
+import type { NexthopObject } from '../calc/nexthop-groups.ts';
 import type { Underlay } from '../calc/next-hop.ts';
-import { FelixError } from '../errors.ts';
 import { parseIpJson } from '../iproute2/json.ts';
 import { decodeLinks, type Link } from '../iproute2/link.ts';
 import { decodeNeighbours, type Neighbour } from '../iproute2/neigh.ts';
-import { decodeRoutes, type Route, routeKey } from '../iproute2/route.ts';
+import { type Route, routeKey } from '../iproute2/route.ts';
 import type { Shell } from '../iproute2/shell.ts';
+import { readScript } from './read-script.ts';
+import type { RouteReading } from './route-backend.ts';
 
-/** What the kernel holds, split into ours and the rest. */
+/** What the kernel holds besides our routes. */
 export interface KernelState {
-  /** Our routes, recognised by protocol and metric. */
-  readonly ours: ReadonlyMap<Prefix, Route>;
   /** Routes of our protocol that an older setting left: another metric. */
   readonly strays: readonly Route[];
   readonly underlay: Underlay;
@@ -23,46 +24,31 @@ export interface KernelState {
   readonly links: readonly Link[];
   /** Permanent ones. */
   readonly neighbours: readonly Neighbour[];
+  /** Ours and others'. */
+  readonly nexthops: ReadonlyMap<number, NexthopObject>;
 }
 
-const SEPARATOR = '\u001d';
-/** `|| r=$?` keeps going: a table that does not exist yet (no IPv4 route was ever added) is an empty one. */
-const SCRIPT = [
-  'ip -j -N addr show || exit_code=$?',
-  'ip -j -N neigh show nud permanent || exit_code=$?',
-  'ip -j -N -d -4 route show table main || exit_code=$?',
-  'ip -j -N -d -6 route show table main || exit_code=$?',
-].join(`; printf '\\035'; `);
-
-/** Reads everything · throws FelixError KERNEL_REFUSED, CHILD_LOST. */
-export async function readKernel(shell: Shell, ownership: { protocol: number; metric: number }): Promise<KernelState> {
-  const { stdout, stderr } = await shell.run(SCRIPT);
-  const trouble = stderr.replaceAll(/^(Error: ipv[46]: FIB table does not exist\.|Dump terminated)$/gm, '').trim();
-  const [addr, neigh, route4, route6] = stdout.split(SEPARATOR);
-  if (addr === undefined || neigh === undefined || route4 === undefined || route6 === undefined || trouble !== '') {
-    throw new FelixError('KERNEL_REFUSED', `reading routes back failed: ${trouble || 'output cut short'}`);
-  }
-  const links = decodeLinks(parseIpJson(addr));
-  const routes = [...decodeRoutes(parseIpJson(route4), 4), ...decodeRoutes(parseIpJson(route6), 6)];
-  const neighbours = decodeNeighbours(parseIpJson(neigh));
-  return { ...splitRoutes(routes, links, ownership), links, neighbours };
+/** Links, addresses and neighbours. */
+export interface LinkState {
+  readonly links: readonly Link[];
+  readonly neighbours: readonly Neighbour[];
 }
 
-/** Tells ours from foreign ones. */
-function splitRoutes(
-  routes: readonly Route[],
-  links: readonly Link[],
-  ownership: { readonly protocol: number; readonly metric: number },
-): Omit<KernelState, 'links' | 'neighbours'> {
-  const ours = new Map<Prefix, Route>();
-  const strays: Route[] = [];
-  const others: Route[] = [];
-  for (const route of routes) {
-    if (route.protocol !== ownership.protocol) others.push(route);
-    else if (route.metric === ownership.metric && !ours.has(route.prefix)) ours.set(route.prefix, route);
-    else strays.push(route);
-  }
+/** Reads links and neighbours · throws FelixError KERNEL_REFUSED, CHILD_LOST. */
+export async function readLinks(shell: Shell): Promise<LinkState> {
+  const [addr = '', neigh = ''] = await readScript(shell, ['ip -j -N addr show', 'ip -j -N neigh show nud permanent']);
+  return { links: decodeLinks(parseIpJson(addr)), neighbours: decodeNeighbours(parseIpJson(neigh)) };
+}
+
+/** Both halves as one state. */
+export function joinState({ links, neighbours }: LinkState, reading: RouteReading): KernelState {
   const addresses = new Set<Ip>(links.flatMap((link) => link.addresses.map((address) => address.ip)));
-  const foreign = new Set(others.map((route) => routeKey(route.prefix, route.metric)));
-  return { ours, strays, underlay: { routes: others, addresses }, foreign };
+  return {
+    strays: reading.strays,
+    underlay: { routes: reading.foreign, addresses },
+    foreign: new Set(reading.foreign.map((route) => routeKey(route.prefix, route.metric))),
+    links,
+    neighbours,
+    nexthops: reading.nexthops,
+  };
 }

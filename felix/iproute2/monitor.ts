@@ -5,6 +5,8 @@
  * routes along without a route event, which is why link hints exist.
  */
 import type { TimerHandle, Timers } from '#reconcile';
+import type { NexthopObject } from '../calc/nexthop-groups.ts';
+import { decodeMonitorNexthop } from './nexthop.ts';
 import { decodeMonitorRoute, type Route } from './route.ts';
 import type { Child, StartChild } from './run.ts';
 
@@ -18,6 +20,7 @@ export type Hint =
       readonly up: boolean;
     }
   | { readonly kind: 'address'; readonly name: string }
+  | { readonly kind: 'nexthop'; readonly deleted: boolean; readonly nexthop: NexthopObject }
   /** Events were lost, or the monitor was started again: anything may have changed. */
   | { readonly kind: 'lost'; readonly reason: string };
 
@@ -30,22 +33,26 @@ export interface Monitor {
  * The shell around it gives `ip` what it lacks: an end when the agent's pipe closes (a monitor writes only on events,
  * so it would outlive a killed agent), and `exec` of the outputs so that the end of `ip` shows.
  */
-const SCRIPT = 'ip -oneline -ts -rcvbuf 8388608 monitor link address route & p=$!; exec >&- 2>&-; read x; kill $p';
+function script(objects: string): string {
+  return `ip -oneline -ts -rcvbuf 8388608 monitor ${objects} & p=$!; exec >&- 2>&-; read x; kill $p`;
+}
 
 export function createMonitor(options: {
   readonly startChild: StartChild;
   readonly timers: Timers;
   readonly restartMs: number;
   readonly onHint: (hint: Hint) => void;
+  /** Whether this iproute2 knows nexthop objects. */
+  readonly nexthops?: boolean;
 }): Monitor {
-  const { startChild, timers, restartMs, onHint } = options;
+  const { startChild, timers, restartMs, onHint, nexthops } = options;
   let child: Child | undefined;
   let timer: TimerHandle | undefined;
   let stopped = false;
   let respawns = 0;
 
   function start(): void {
-    const started = startChild('sh', ['-c', SCRIPT]);
+    const started = startChild('sh', ['-c', script(`link address route${nexthops === true ? ' nexthop' : ''}`)]);
     child = started;
     const read = lineReader((line) => {
       const hint = decodeHint(line);
@@ -95,6 +102,10 @@ export function decodeHint(line: string): Hint | undefined {
     const name = link[2] ?? '';
     if (/^\d+: \S+\s+inet6? /.test(body)) return { kind: 'address', name };
     return { kind: 'link', deleted, name, index: Number(link[1]), up: /[<,]UP[,>]/.test(body) };
+  }
+  if (body.startsWith('id ')) {
+    const nexthop = decodeMonitorNexthop(body);
+    return nexthop === undefined ? undefined : { kind: 'nexthop', deleted, nexthop };
   }
   const route = decodeMonitorRoute(body);
   return route === undefined ? undefined : { kind: 'route', deleted, route };

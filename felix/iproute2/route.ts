@@ -29,6 +29,8 @@ export interface Route {
   readonly source: Ip | undefined;
   /** Empty unless unicast; in the order the kernel lists them. */
   readonly nextHops: readonly NextHop[];
+  /** Id of the nexthop object it points at (RTA_NH_ID); then `nextHops` only says what the kernel showed of it. */
+  readonly group?: number;
   /** Every next hop is administratively or physically down. */
   readonly dead: boolean;
 }
@@ -40,7 +42,9 @@ export function routeKey(prefix: Prefix, metric: number): string {
 
 /** Whether two routes forward alike; the order of equal-cost next hops means nothing. */
 export function sameRoute(a: Route, b: Route): boolean {
-  return a.prefix === b.prefix && a.metric === b.metric && a.protocol === b.protocol && forwarding(a) === forwarding(b);
+  if (a.prefix !== b.prefix || a.metric !== b.metric || a.protocol !== b.protocol || a.type !== b.type) return false;
+  if (a.group !== undefined || b.group !== undefined) return a.group === b.group && a.source === b.source;
+  return forwarding(a) === forwarding(b);
 }
 
 function forwarding(route: Route): string {
@@ -80,7 +84,12 @@ function decodeRoute(entry: Readonly<Record<string, unknown>>, family: Family): 
     source: tryParseIp(textOf(entry, 'prefsrc') ?? ''),
     nextHops: hops.map((hop) => hop.hop),
     dead: hops.length > 0 && hops.every((hop) => hop.dead),
+    ...groupOf(numberOf(entry, 'nhid')),
   };
+}
+
+function groupOf(id: number | undefined): { readonly group?: number } {
+  return id === undefined || Number.isNaN(id) ? {} : { group: id };
 }
 
 function decodeHop(entry: Readonly<Record<string, unknown>>): { hop: NextHop; dead: boolean } | undefined {
@@ -122,6 +131,7 @@ export function decodeMonitorRoute(line: string): Route | undefined {
     source: tryParseIp(fields.get('src') ?? ''),
     nextHops: type === undefined || type === 'unicast' ? each.flatMap((hop) => monitorHop(hop) ?? []) : [],
     dead: false,
+    ...groupOf(Number(fields.get('nhid'))),
   };
 }
 
@@ -166,6 +176,7 @@ function specification(route: Route): string {
   if (route.type !== 'unicast') return `${route.type} ${route.prefix} ${tail}`;
   const scope = route.link && prefixFamily(route.prefix) === 4 ? ' scope link' : '';
   const source = route.source === undefined ? '' : ` src ${route.source}`;
+  if (route.group !== undefined) return `${route.prefix} nhid ${route.group} ${tail}${source}`;
   const [only, ...more] = route.nextHops;
   if (only !== undefined && more.length === 0)
     return `${route.prefix} ${hopWords(route, only)}${scope} ${tail}${source}`;

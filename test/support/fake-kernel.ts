@@ -91,7 +91,9 @@ export class FakeKernel {
 
   readonly shell: Shell = {
     run: (script) => {
-      if (script.includes('route show table main')) return this.#read();
+      if (script.includes('addr show')) return this.#readLinks();
+      if (script.includes('route show table main')) return this.#readRoutes();
+      if (script.includes('route show exact')) return this.#readExact(script);
       if (script.startsWith('nft -s list')) return this.#listTable();
       if (script.includes('nft -f -')) return this.#writeTable(script);
       return Promise.resolve({ code: 127, stdout: '', stderr: `not faked: ${script}` });
@@ -131,9 +133,7 @@ export class FakeKernel {
     return undefined;
   }
 
-  #read() {
-    if (this.failNext.delete('read'))
-      return Promise.resolve({ code: 1, stdout: '', stderr: 'Cannot open netlink socket' });
+  #readLinks() {
     const devices = [...new Set(this.addresses.map((address) => address.device))];
     const links = devices.map((ifname, index) => ({
       ifindex: index + 2,
@@ -153,11 +153,26 @@ export class FakeKernel {
       const [dev, dst] = key.split(' ');
       return { dst, dev, lladdr, state: ['PERMANENT'] };
     });
-    const of = (family: 4 | 6) => [...this.routes.values()].filter((route) => prefixFamily(route.prefix) === family);
-    const stdout = [[...links, ...pods], neighbours, of(4).map(toJson), of(6).map(toJson)]
-      .map((json) => JSON.stringify(json))
-      .join('\u001d');
+    const stdout = [[...links, ...pods], neighbours].map((json) => JSON.stringify(json)).join('\u001d');
     return Promise.resolve({ code: 0, stdout, stderr: '' });
+  }
+
+  #readRoutes() {
+    if (this.failNext.delete('read'))
+      return Promise.resolve({ code: 1, stdout: '', stderr: 'Cannot open netlink socket' });
+    const of = (family: 4 | 6) => [...this.routes.values()].filter((route) => prefixFamily(route.prefix) === family);
+    const stdout = [of(4).map(toJson), of(6).map(toJson)].map((json) => JSON.stringify(json)).join('\u001d');
+    return Promise.resolve({ code: 0, stdout, stderr: '' });
+  }
+
+  #readExact(script: string) {
+    const asked = [...script.matchAll(/exact (\S+)/g)].map((match) => match[1]);
+    const found = asked.map((prefix) => [...this.routes.values()].filter((route) => route.prefix === prefix));
+    return Promise.resolve({
+      code: 0,
+      stdout: found.map((routes) => JSON.stringify(routes.map(toJson))).join('\u001d'),
+      stderr: '',
+    });
   }
 
   #listTable() {

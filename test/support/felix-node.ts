@@ -77,9 +77,22 @@ export class FelixNode {
     return (await this.felix.call('status')) as Status;
   }
 
-  /** Routes of ours in the node's kernel. */
+  /** Routes of ours in the node's kernel, as if they carried their gateways themselves. */
   routes(): readonly string[] {
-    return this.node.routes('proto 84');
+    return this.node
+      .routes('proto 84')
+      .map((route) =>
+        route
+          .replace(/ nhid \d+/, '')
+          .replace(/^(\S+) ((?:src \S+ )?metric \d+ pref medium) nexthop (via \S+ dev \S+) weight 1$/, '$1 $3 $2')
+          .replace(/( nexthop via \S+ dev \S+ weight 1)+$/, (hops) =>
+            hops
+              .split(/(?= nexthop)/)
+              .sort()
+              .join(''),
+          ),
+      )
+      .sort();
   }
 
   async remove(): Promise<void> {
