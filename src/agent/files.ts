@@ -1,10 +1,10 @@
 // Files that others read while we write, or that must survive a crash: written beside, synced, renamed into place.
 //
 // Invariant: a reader sees the old content or the new, never half; after `writeDurably` returns, the new one survives a
-// power cut. What is left of an interrupted write is a `.tmp` file, which nobody reads.
+// power cut. What is left of an interrupted write is a `.tmp` file, which nobody reads and the next start removes.
 import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 /** Replaces `path`. Rejects with the file system's error (ENOSPC, EROFS…), leaving the old content. */
 export async function writeDurably(path: string, content: string | Uint8Array, mode: number): Promise<void> {
@@ -24,6 +24,12 @@ export async function writeDurably(path: string, content: string | Uint8Array, m
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+/** Removes what writes of an earlier run left behind in a folder, of files whose names begin with `prefix`. */
+export async function removeInterrupted(folder: string, prefix: string): Promise<void> {
+  const left = (await readdir(folder)).filter((name) => name.startsWith(prefix) && /\.[0-9a-f]{8}\.tmp$/.test(name));
+  for (const name of left) await rm(join(folder, name), { force: true });
 }
 
 /** Removes a file for good; absence is success. */

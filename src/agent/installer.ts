@@ -4,10 +4,10 @@
 // ready. Both files are replaced in one step and only when they differ. Neither is removed when the agent stops: pods must
 // be deletable meanwhile. A configuration of someone else that sorts before ours wins in every runtime; it is named.
 import { mkdir, readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { protocolVersion } from '#cni-protocol';
-import { writeDurably } from './files.ts';
+import { removeInterrupted, writeDurably } from './files.ts';
 
 const configName = '10-manx.conflist';
 const pluginName = 'manx';
@@ -66,5 +66,7 @@ export function firstForeign(names: readonly string[]): string | undefined {
 
 async function writeIfDifferent(path: string, content: Buffer, mode: number): Promise<void> {
   const present = await readFile(path).catch(() => undefined);
-  if (present?.equals(content) !== true) await writeDurably(path, content, mode);
+  if (present?.equals(content) === true) return;
+  await removeInterrupted(dirname(path), `${basename(path)}.`);
+  await writeDurably(path, content, mode);
 }

@@ -51,6 +51,15 @@ test('records survive a restart; one that cannot be read makes the table incompl
   deepEqual(await readdir(path), ['torn.json']);
 });
 
+test('what an interrupted write left is removed at the next start, and nothing else', async () => {
+  const path = join(folder, 'interrupted');
+  await openWorkloads(tools, path);
+  await writeFile(join(path, 'c1.eth0.json.0123abcd.tmp'), '{"ver');
+  await writeFile(join(path, 'notes.tmp'), 'mine');
+  await openWorkloads(tools, path);
+  deepEqual(await readdir(path), ['notes.tmp']);
+});
+
 test('a container id too long for a file name still has its record', async () => {
   const path = join(folder, 'long');
   const workloads = await openWorkloads(tools, path);

@@ -8,7 +8,7 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Workload, WorkloadKey } from '#felix';
 import { tryParseIp } from '#net';
-import { removeDurably, writeDurably } from './files.ts';
+import { removeDurably, removeInterrupted, writeDurably } from './files.ts';
 import type { Tools } from './tools.ts';
 
 /** The name of a pod interface in IPAM: its handle. */
@@ -31,6 +31,7 @@ const recordVersion = 1;
 /** Reads the records of an earlier run. Rejects when the folder cannot be made or listed. */
 export async function openWorkloads({ log, changed }: Tools, folder: string): Promise<Workloads> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  await removeInterrupted(folder, '');
   const names = (await readdir(folder)).filter((name) => name.endsWith('.json'));
   const table = new Map<string, Workload>();
   let complete = true;
