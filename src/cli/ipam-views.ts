@@ -1,6 +1,16 @@
 // What `manxctl ipam show` says, as rows: pools, blocks, addresses of a node, one address. Pure.
 import { type Block, freeCount, holdings, reservedIn } from '#ipam';
-import { addressCount, contains, containsIp, type Ip, nthAddress, ordinalOf, type Prefix } from '#net';
+import {
+  addressCount,
+  contains,
+  containsIp,
+  type Ip,
+  nthAddress,
+  ordinalOf,
+  overlaps,
+  type Prefix,
+  summarise,
+} from '#net';
 import type { IpamState } from './ipam-state.ts';
 
 /** Addresses; `total` as text because an IPv6 pool has more than a number holds exactly. */
@@ -9,8 +19,8 @@ export interface Usage {
   readonly inUse: number;
   /** Released and not yet handed out again. */
   readonly cooling: number;
-  /** Free in blocks, and only for pods that ask for them by name. */
-  readonly reserved: number;
+  /** Free, and only for pods that ask for them by name. */
+  readonly reserved: string;
   readonly free: string;
 }
 
@@ -43,19 +53,12 @@ export function poolRows(state: IpamState, now: number): readonly PoolRow[] {
     const counts = blocks.map((block) => count(block, state, now));
     const sum = (pick: (each: Counts) => number): number => counts.reduce((total, each) => total + pick(each), 0);
     const inUse = sum((each) => each.inUse);
-    const [cooling, reserved] = [sum((each) => each.cooling), sum((each) => each.reserved)];
+    const cooling = sum((each) => each.cooling);
     const total = addressCount(cidr);
-    const free = total - BigInt(inUse + cooling + reserved);
-    return {
-      pool: name,
-      cidr,
-      blocks: blocks.length,
-      total: String(total),
-      inUse,
-      cooling,
-      reserved,
-      free: String(free),
-    };
+    const reserved = reservedAddresses(cidr, state.reserved) - BigInt(sum((each) => each.heldReserved));
+    const free = total - BigInt(inUse + cooling) - reserved;
+    const usage = { total: String(total), inUse, cooling, reserved: String(reserved), free: String(free) };
+    return { pool: name, cidr, blocks: blocks.length, ...usage };
   });
 }
 
@@ -74,7 +77,7 @@ export function blockRows(state: IpamState, now: number, node?: string): readonl
         total: String(total),
         inUse,
         cooling,
-        reserved,
+        reserved: String(reserved),
         free: String(total - inUse - cooling - reserved),
       };
       return { block: block.cidr, pool, node: block.affinity ?? '', ...usage, borrowed };
@@ -125,19 +128,27 @@ function addressRow(block: Block, ordinal: number): AddressRow {
   };
 }
 
+/** Addresses of a pool that are set aside, whoever holds them. */
+function reservedAddresses(pool: Prefix, reserved: readonly Prefix[]): bigint {
+  const inside = reserved
+    .filter((range) => overlaps(range, pool))
+    .map((range) => (contains(range, pool) ? pool : range));
+  return summarise(inside).reduce((sum, range) => sum + addressCount(range), 0n);
+}
+
 interface Counts {
   readonly inUse: number;
   readonly cooling: number;
   readonly reserved: number;
+  /** Set aside, and held or cooling down all the same. */
+  readonly heldReserved: number;
 }
 
 function count(block: Block, { configuration, reserved }: IpamState, now: number): Counts {
   const inUse = [...holdings(block)].length;
   const free = freeCount(block, configuration.cooldownSec, now);
   const isReserved = reservedIn(block.cidr, reserved) ?? ((): boolean => false);
-  return {
-    inUse,
-    cooling: block.allocations.length - inUse - free,
-    reserved: block.unallocated.filter(isReserved).length,
-  };
+  const setAside = block.unallocated.filter(isReserved).length;
+  const heldReserved = block.allocations.filter((index, ordinal) => index !== null && isReserved(ordinal)).length;
+  return { inUse, cooling: block.allocations.length - inUse - free, reserved: setAside, heldReserved };
 }

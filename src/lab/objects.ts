@@ -9,6 +9,7 @@ export interface RawObject {
     readonly name: string;
     readonly namespace?: string;
     readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
   };
   readonly spec?: unknown;
   readonly status?: unknown;
@@ -62,11 +63,11 @@ function bgpConfigurationObject(topology: Topology): RawObject {
   };
 }
 
-export function podObject(name: string, node: string): RawObject {
+export function podObject(name: string, node: string, annotations: Readonly<Record<string, string>> = {}): RawObject {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name, namespace: 'default', labels: { app: 'lab' } },
+    metadata: { name, namespace: 'default', labels: { app: 'lab' }, annotations },
     spec: { nodeName: node, containers: [{ name: 'main', image: 'lab' }] },
   };
 }

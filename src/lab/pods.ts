@@ -25,8 +25,15 @@ function sandboxOf(pod: PodRecord): Sandbox {
   return { containerId: pod.containerId, netns: pod.netns, podNamespace: 'default', podName: pod.name };
 }
 
+export interface PodPlace {
+  readonly node: string;
+  /** Of the Pod object: what it asks of IPAM. */
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
 /** Starts a pod on a node and gives its addresses. Nothing stays behind when ADD fails. */
-export async function addPod(lab: string, name: string, node: string): Promise<PodRecord> {
+export async function addPod(lab: string, name: string, place: string | PodPlace): Promise<PodRecord> {
+  const { node, annotations = {} } = typeof place === 'string' ? { node: place } : place;
   if (!/^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/.test(name)) {
     throw new LabError(`pod name "${name}": expected lower-case letters, digits and -, at most 32`);
   }
@@ -34,7 +41,7 @@ export async function addPod(lab: string, name: string, node: string): Promise<P
   if (readPods(lab).some((pod) => pod.name === name)) throw new LabError(`pod "${name}" exists already`);
   const client = await createLabClient(lab);
   const pods = collectionPath('Pod');
-  await client.create(pods, podObject(name, node));
+  await client.create(pods, podObject(name, node, annotations));
   const sandbox = await makeSandbox(podNetns(lab, name), { namespace: 'default', name });
   try {
     const addresses = resultAddresses(await addNetwork(runtime, sandbox));

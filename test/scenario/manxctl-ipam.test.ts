@@ -100,10 +100,12 @@ suite('manxctl ipam', () => {
     assert.equal(code, 0);
     assert.match(
       out,
-      /^POOL +CIDR +BLOCKS +TOTAL +IN-USE +COOLING +RESERVED +FREE\nweb +10\.64\.0\.0\/24 +1 +256 +2 +0 /,
+      /^POOL +CIDR +BLOCKS +TOTAL +IN-USE +COOLING +RESERVED +FREE\nweb +10\.64\.0\.0\/24 +1 +256 +2 +0 +4 +250\n$/,
     );
     const json: unknown = JSON.parse((await manxctl('ipam', 'show', '-o', 'json')).out);
-    assert.partialDeepStrictEqual(json, [{ pool: 'web', blocks: 1, total: '256', inUse: 2, cooling: 0 }]);
+    assert.partialDeepStrictEqual(json, [
+      { pool: 'web', blocks: 1, total: '256', inUse: 2, cooling: 0, reserved: '4', free: '250' },
+    ]);
   });
 
   test('show --blocks, --node and --ip say who has what', async () => {

@@ -32,7 +32,7 @@ function parseFlag(text: string): boolean {
 const usageHeader = ['TOTAL', 'IN-USE', 'COOLING', 'RESERVED', 'FREE'];
 
 function usageCells({ total, inUse, cooling, reserved, free }: Usage): readonly string[] {
-  return [total, String(inUse), String(cooling), String(reserved), free];
+  return [total, String(inUse), String(cooling), reserved, free];
 }
 
 interface ShowOptions extends Options {

@@ -86,12 +86,29 @@ function statusCommand(): Command {
   });
 }
 
+interface PodOptions {
+  readonly on: string;
+  readonly annotation: Readonly<Record<string, string>>;
+}
+
+function parseAnnotation(text: string, before: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('expected key=value');
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
 function podCommand(): Command {
   const add = command('add', 'start a pod on a node')
     .argument('<pod>')
     .requiredOption('--on <node>', 'the node it runs on')
-    .action(async (pod: string, options: NameOption & { readonly on: string }) => {
-      const record = await addPod(options.name, pod, options.on);
+    .option(
+      '--annotation <key=value...>',
+      'annotations of the Pod, such as manx.network/ipAddrs=["10.64.0.7"]',
+      parseAnnotation,
+      {},
+    )
+    .action(async (pod: string, options: NameOption & PodOptions) => {
+      const record = await addPod(options.name, pod, { node: options.on, annotations: options.annotation });
       print(`${record.name} on ${record.node}: ${record.addresses.join(', ')}`);
     });
   const remove = command('delete', 'stop a pod')
