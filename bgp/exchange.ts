@@ -2,26 +2,31 @@
  * The routing side of one peer: its Adj-RIB-In and Adj-RIB-Out, its policies, and the graceful restart helper
  * (RFC 4271 §3.2, RFC 4724 §4.2).
  *
+ * A peer that asks for its routes again gets them between two markers where both sides know them (RFC 2918, RFC 7313).
+ *
  * Life of a route: deliver → import verdict → Adj-RIB-In → Loc-RIB; back out: touch → export verdict → Adj-RIB-Out →
  * packed UPDATEs, as long as the connection takes them. The Loc-RIB holds of this peer exactly the accepted routes of
  * its Adj-RIB-In, stale ones included: staleness must not change the selection.
  */
 import type { Family, Ip, Prefix } from '#net';
 import type { TimerHandle, Timers } from '#reconcile';
+import { RefreshSubtype } from './iana.ts';
 import { AttributeMemo } from './policy/changes.ts';
+import { exportTarget, importContext } from './exchange-context.ts';
 import { AdjRibIn } from './rib/adj-rib-in.ts';
 import { AdjRibOut, type RouteOut } from './rib/adj-rib-out.ts';
 import { type ExportTarget, exportPath } from './rib/export.ts';
 import { changePath, type ImportContext, judgeImport } from './rib/import.ts';
 import type { LocRib } from './rib/loc-rib.ts';
+import { RefreshSweep } from './rib/refresh.ts';
 import type { Path, PathSource } from './rib/path.ts';
 import type { Down } from './session/fsm.ts';
 import { preservedFamilies, retainedFamilies, STALE_SEC } from './session/graceful-restart.ts';
 import type { Negotiated } from './session/negotiate.ts';
 import type { PeerSpec, RuleCount, SpeakerConfig } from './speaker-types.ts';
-import { fromAfiSafi } from './wire/family.ts';
+import { fromAfiSafi, toAfiSafi } from './wire/family.ts';
 import { encodeEndOfRib, encodeUpdates } from './wire/pack.ts';
-import type { RouteRefreshMessage } from './wire/route-refresh.ts';
+import { encodeRouteRefresh, type RouteRefreshMessage } from './wire/route-refresh.ts';
 import type { UpdateMessage } from './wire/update.ts';
 
 /** Prefixes looked at per write, so that one peer's large feed does not hold up the others. */
@@ -40,8 +45,8 @@ export interface ExchangeOptions {
   readonly wake: () => void;
   /** The peer has told all it had. */
   readonly complete: () => void;
-  /** The peer has told more prefixes than it may. */
-  readonly limitExceeded: (limit: number) => void;
+  /** The peer has told more than before. */
+  readonly grown: () => void;
   /** Our own side is complete: End-of-RIB may follow the initial update. */
   readonly mayEndOfRib: () => boolean;
 }
@@ -50,6 +55,10 @@ interface Link {
   readonly negotiated: Negotiated;
   readonly target: ExportTarget;
   readonly endOfRibAwaited: Set<Family>;
+  /** Families the peer wants to hear again, between markers. */
+  readonly refreshAsked: Set<Family>;
+  /** Begin marker sent, end marker not. */
+  readonly refreshing: Set<Family>;
   endOfRibSent: boolean;
   full: boolean;
 }
@@ -64,6 +73,8 @@ export class Exchange {
   #importContext: ImportContext;
   #source: PathSource | undefined;
   #link: Link | undefined;
+  readonly #sweep = new RefreshSweep();
+  #refreshTimer: TimerHandle | undefined;
   #staleTimer: TimerHandle | undefined;
   #quietTimer: TimerHandle | undefined;
 
@@ -87,7 +98,15 @@ export class Exchange {
     };
     const target = exportTarget({ spec: this.#spec, config: this.#options.config, negotiated, localAddress });
     const awaited = new Set(negotiated.families);
-    this.#link = { negotiated, target, endOfRibAwaited: awaited, endOfRibSent: false, full: false };
+    this.#link = {
+      negotiated,
+      target,
+      endOfRibAwaited: awaited,
+      refreshAsked: new Set(),
+      refreshing: new Set(),
+      endOfRibSent: false,
+      full: false,
+    };
     this.#resumeStale(negotiated);
     this.#awaitCompletion(negotiated);
     this.ribOut.clear();
@@ -99,6 +118,7 @@ export class Exchange {
     const peer = this.#link?.negotiated.gracefulRestart;
     this.#link = undefined;
     this.ribOut.clear();
+    this.#sweep.clear();
     this.#clearTimers();
     this.#retract(this.ribIn.markStale(retainedFamilies(down, peer)));
     if (peer !== undefined && this.ribIn.stale > 0) this.#sweepAfter(peer.restartTimeSec);
@@ -115,8 +135,16 @@ export class Exchange {
     this.#options.wake();
   }
 
+  /** The peer is known not to come back: what was kept for it goes now. */
+  forget(): void {
+    if (this.#link !== undefined || this.ribIn.stale === 0) return;
+    this.#clearTimers();
+    this.#retract(this.ribIn.sweep());
+    this.#options.wake();
+  }
+
   update(message: UpdateMessage): void {
-    for (const prefix of message.withdrawn) if (this.ribIn.withdraw(prefix)) this.#retract([prefix]);
+    for (const prefix of message.withdrawn) this.#withdraw(prefix);
     const { attributes } = message;
     const source = this.#source;
     if (attributes !== undefined && source !== undefined) {
@@ -124,16 +152,41 @@ export class Exchange {
     }
     if (message.endOfRib !== undefined) this.#endOfRib(message.endOfRib);
     this.#options.wake();
-    const { maxPrefixes } = this.#spec;
-    if (maxPrefixes !== undefined && this.ribIn.received > maxPrefixes) this.#options.limitExceeded(maxPrefixes);
+    if (message.announced.length > 0) this.#options.grown();
   }
 
-  /** RFC 2918 §4, RFC 7313 §4: any subtype but a request is not for us. */
+  /** RFC 2918 §4, RFC 7313 §4; families that were not negotiated and unknown subtypes are ignored. */
   refresh(message: RouteRefreshMessage): void {
     const family = fromAfiSafi(message.afi, message.safi);
-    if (family === undefined || message.subtype !== 0) return;
-    this.ribOut.refresh(family);
+    const link = this.#link;
+    if (family === undefined || !link?.negotiated.families.includes(family)) return;
+    if (message.subtype === RefreshSubtype.request) this.resend([family]);
+    else if (!link.negotiated.enhancedRefresh) return;
+    else if (message.subtype === RefreshSubtype.begin) this.#beginRefresh(family);
+    else if (message.subtype === RefreshSubtype.end) this.#endRefresh(family);
+  }
+
+  /** Tell all of these families again (soft reset out). */
+  resend(families: readonly Family[]): void {
+    const link = this.#link;
+    if (link === undefined) return;
+    for (const family of families) {
+      if (link.negotiated.enhancedRefresh) link.refreshAsked.add(family);
+      else this.ribOut.refresh(family);
+    }
     this.#options.wake();
+  }
+
+  /** Have the peer tell all again, or judge again what it told where it cannot (soft reset in). */
+  ask(families: readonly Family[]): void {
+    const link = this.#link;
+    if (link === undefined) return;
+    if (link.negotiated.routeRefresh) {
+      for (const family of families) this.#send(link, refreshMessage(family, RefreshSubtype.request));
+    } else {
+      for (const { path } of this.ribIn.values()) this.#judgeAgain(path);
+      this.#options.wake();
+    }
   }
 
   /** New policies or next hops: judge again what is known and told, without touching the session. */
@@ -165,13 +218,29 @@ export class Exchange {
   flush(): void {
     const link = this.#link;
     if (link === undefined) return;
+    this.#markBegin(link);
     while (this.ribOut.pending > 0 && !link.full) {
       const changes = this.ribOut.drain((prefix) => this.#resolve(prefix, link.target), DRAIN_LIMIT);
       for (const bytes of encodeUpdates(changes, link.negotiated.context)) this.#send(link, bytes);
     }
-    if (link.endOfRibSent || this.ribOut.pending > 0 || !this.#options.mayEndOfRib()) return;
+    if (this.ribOut.pending > 0) return;
+    for (const family of link.refreshing) this.#send(link, refreshMessage(family, RefreshSubtype.end));
+    link.refreshing.clear();
+    if (link.endOfRibSent || !this.#options.mayEndOfRib()) return;
     link.endOfRibSent = true;
     for (const family of link.negotiated.families) this.#send(link, encodeEndOfRib(family));
+    if (link.refreshAsked.size > 0) this.#options.wake();
+  }
+
+  /** RFC 7313 §4.1: no refresh before the initial update is over. */
+  #markBegin(link: Link): void {
+    if (!link.endOfRibSent || link.full) return;
+    for (const family of link.refreshAsked) {
+      this.#send(link, refreshMessage(family, RefreshSubtype.begin));
+      link.refreshing.add(family);
+      this.ribOut.refresh(family);
+    }
+    link.refreshAsked.clear();
   }
 
   /** Take everything back before a shutdown. */
@@ -192,7 +261,30 @@ export class Exchange {
     return best === undefined ? undefined : exportPath(best, target).route;
   }
 
+  #withdraw(prefix: Prefix): void {
+    this.#sweep.seen(prefix);
+    if (this.ribIn.withdraw(prefix)) this.#retract([prefix]);
+  }
+
+  #beginRefresh(family: Family): void {
+    this.#sweep.begin(
+      family,
+      [...this.ribIn.values()].map(({ path }) => path.prefix),
+    );
+    const { timers } = this.#options;
+    if (this.#refreshTimer !== undefined) timers.clear(this.#refreshTimer);
+    this.#refreshTimer = timers.set(() => {
+      for (const open of this.#sweep.open) this.#endRefresh(open);
+    }, STALE_SEC * 1000);
+  }
+
+  #endRefresh(family: Family): void {
+    for (const prefix of this.#sweep.end(family)) this.#withdraw(prefix);
+    this.#options.wake();
+  }
+
   #learn(path: Path): void {
+    this.#sweep.seen(path.prefix);
     const { refused, used } = this.#judge(path);
     this.ribIn.announce({ path, refused });
     this.#publish(path.prefix, used);
@@ -262,51 +354,13 @@ export class Exchange {
     const { timers } = this.#options;
     if (this.#staleTimer !== undefined) timers.clear(this.#staleTimer);
     if (this.#quietTimer !== undefined) timers.clear(this.#quietTimer);
+    if (this.#refreshTimer !== undefined) timers.clear(this.#refreshTimer);
+    this.#refreshTimer = undefined;
     this.#staleTimer = undefined;
     this.#quietTimer = undefined;
   }
 }
 
-function importContext(spec: PeerSpec, config: SpeakerConfig): ImportContext {
-  return {
-    localAs: spec.localAs ?? config.as,
-    routerId: config.routerId,
-    addresses: config.addresses,
-    policy: spec.import,
-    allowedLocalAs: spec.allowedLocalAs ?? 0,
-    peerAs: spec.enforceFirstAs === false ? undefined : spec.as,
-    clusterId: clusterOf(config),
-    requirePolicy: config.requireEbgpPolicy ?? false,
-  };
-}
-
-/** RFC 4456 §7: the router id, where one reflector is a cluster of its own. */
-function clusterOf({ clusterId, routerId }: SpeakerConfig): Ip {
-  return clusterId ?? routerId;
-}
-
-function exportTarget(from: {
-  readonly spec: PeerSpec;
-  readonly config: SpeakerConfig;
-  readonly negotiated: Negotiated;
-  readonly localAddress: Ip | undefined;
-}): ExportTarget {
-  const { spec, config, negotiated, localAddress } = from;
-  return {
-    name: spec.name,
-    peerType: negotiated.peerType,
-    localAs: spec.localAs ?? config.as,
-    families: negotiated.families,
-    nextHopSelf: spec.nextHopSelf,
-    localAddress,
-    policy: spec.export,
-    requirePolicy: config.requireEbgpPolicy ?? false,
-    nextHop: spec.nextHop,
-    client: spec.routeReflectorClient === true,
-    clusterId: clusterOf(config),
-    peerRouterId: negotiated.peerRouterId,
-    gracefulShutdown: spec.gracefulShutdown,
-    memo: new AttributeMemo(),
-    cache: new WeakMap(),
-  };
+function refreshMessage(family: Family, subtype: number): Uint8Array {
+  return encodeRouteRefresh({ type: 'route-refresh', ...toAfiSafi(family), subtype });
 }

@@ -15,18 +15,21 @@ export {
   type RouteMatch,
   type RoutePolicy,
 } from './policy/policy.ts';
+export type { PrefixLimit } from './policy/prefix-limit.ts';
 export type { State as SessionState } from './session/fsm.ts';
+export { createTcpTransport } from './session/tcp-transport.ts';
 export type {
   Dial,
   DialHandlers,
   DialTarget,
   ListenAddress,
   Listener,
+  SocketPort,
   Transport,
   Wire,
   WireHandlers,
 } from './session/transport.ts';
-export { createSpeaker, type SpeakerOptions } from './speaker.ts';
+export { createSpeaker } from './speaker.ts';
 export type {
   BestPathBatch,
   BestPathChange,
@@ -36,9 +39,11 @@ export type {
   PeerChange,
   PeerSpec,
   PeerStatus,
+  ResetKind,
   RouteView,
   RuleCount,
   Speaker,
   SpeakerConfig,
   SpeakerLog,
+  SpeakerOptions,
 } from './speaker-types.ts';

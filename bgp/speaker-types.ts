@@ -4,9 +4,11 @@
  * All of it is plain data that survives a structured clone, because the speaker usually lives in a worker thread.
  */
 import type { Family, Ip, Prefix } from '#net';
+import type { Timers } from '#reconcile';
 import type { PolicyRule, RoutePolicy } from './policy/policy.ts';
+import type { LimitVerdict, PrefixLimit } from './policy/prefix-limit.ts';
 import type { State } from './session/fsm.ts';
-import type { ListenAddress } from './session/transport.ts';
+import type { ListenAddress, Transport } from './session/transport.ts';
 
 export interface SpeakerConfig {
   readonly as: number;
@@ -26,6 +28,8 @@ export interface SpeakerConfig {
   readonly clusterId?: Ip;
   /** Peers in another AS need an import and an export policy with at least one rule or a rejecting default · RFC 8212. */
   readonly requireEbgpPolicy?: boolean;
+  /** For peers without one of their own; default 2,000,000 received, then restart. */
+  readonly prefixLimit?: PrefixLimit;
 }
 
 export interface PeerSpec {
@@ -58,8 +62,20 @@ export interface PeerSpec {
   readonly enforceFirstAs?: boolean;
   /** Everything is announced with GRACEFUL_SHUTDOWN, so that traffic leaves us first · RFC 8326. */
   readonly gracefulShutdown?: boolean;
-  /** More received prefixes than this end the session with Cease 6/1 · RFC 4486 · absent = no limit. */
-  readonly maxPrefixes?: number;
+  /** Absent = SpeakerConfig.prefixLimit. */
+  readonly prefixLimit?: PrefixLimit;
+  /** Accept any address in it as a peer of its own (`name/address`); `address` then counts for nothing. Never dials. */
+  readonly range?: Prefix;
+  /** Peers a range admits at a time; default 256. */
+  readonly rangeLimit?: number;
+  /** TCP MD5 key, 1–80 bytes; a changed one is set on the running session · RFC 2385. */
+  readonly password?: string;
+  /** Hops the peer is away at most, 1 = same link; farther packets are not heard · RFC 5082. */
+  readonly ttlSecurity?: number;
+  /** TTL of what we send to a peer several hops away; excludes ttlSecurity. */
+  readonly ttl?: number;
+  /** Network device the session must use. */
+  readonly interface?: string;
   readonly import: RoutePolicy;
   readonly export: RoutePolicy;
   readonly description?: string;
@@ -111,6 +127,15 @@ export interface PeerStatus {
   /** How often an Established session ended. */
   readonly flaps: number;
   readonly importRules: readonly RuleCount[];
+  /** Why there may be no session at all: what it asks for is not available, or contradicts another peer. */
+  readonly refused?: string | undefined;
+  /** Why the last policy given is not in use; the last valid one is. */
+  readonly policyFault?: string | undefined;
+  readonly prefixLimit?: PrefixLimit & { readonly state: LimitVerdict['state'] };
+  /** Range that admitted it. */
+  readonly admittedBy?: string | undefined;
+  /** What protects the connection. */
+  readonly security?: readonly ('md5' | 'gtsm' | 'device')[];
   readonly negotiated:
     | { readonly holdTimeSec: number; readonly families: readonly Family[]; readonly gracefulRestart: boolean }
     | undefined;
@@ -150,6 +175,8 @@ export interface PeerChange {
   readonly reason: string;
 }
 
+export type ResetKind = 'soft-in' | 'soft-out' | 'hard';
+
 export interface Speaker {
   /** Opens the listeners · rejects with SpeakerError. */
   start(): Promise<void>;
@@ -157,6 +184,13 @@ export interface Speaker {
   stop(mode: 'restart' | 'shutdown'): Promise<void>;
   /** The peers there shall be; touches only those that changed. */
   setPeers(peers: readonly PeerSpec[]): void;
+  /**
+   * Soft resets leave the session up: `soft-in` has the peer tell its routes again, `soft-out` tells it ours again;
+   * `hard` starts the session anew and clears a prefix limit · resolves to false when there is no such peer.
+   */
+  reset(peer: string, kind: ResetKind): Promise<boolean>;
+  /** The peer is known not to come back (its node is gone): what graceful restart kept of it goes now. */
+  peerGone(peer: string): void;
   /** The routes of our own there shall be; End-of-RIB is sent only after the first call. */
   setOriginated(routes: readonly OriginatedRoute[]): void;
   peers(): Promise<readonly PeerStatus[]>;
@@ -177,3 +211,14 @@ export interface SpeakerLog {
 }
 
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export interface SpeakerOptions {
+  readonly config: SpeakerConfig;
+  readonly timers: Timers;
+  readonly random: () => number;
+  readonly log: SpeakerLog;
+  /** TCP unless a test brings its own. */
+  readonly transport?: Transport;
+  /** Milliseconds since 1970; only shown, never compared. */
+  readonly wallClock?: () => number;
+}

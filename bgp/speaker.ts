@@ -5,61 +5,42 @@
  * best-path batches, updates to the other peers) happens once per tick of a few milliseconds, so that a burst costs one
  * decision per prefix and one write per peer. After stop() nothing is reported: the caller's kernel must not change.
  */
-import type { Ip, Prefix } from '#net';
-import { diff, type TimerHandle, type Timers } from '#reconcile';
+import type { Prefix } from '#net';
+import { diff, type TimerHandle } from '#reconcile';
 import { Exchange } from './exchange.ts';
-import { CeaseSubcode, ErrorCode } from './iana.ts';
+import { CeaseSubcode } from './iana.ts';
+import { Listening } from './listening.ts';
+import { ceaseFor, localParameters, type PeerEntry, sameValue, sessionPart, socketOptions } from './peer-entry.ts';
+import { PeerConfig } from './peer-config.ts';
+import { admittedPeer, rangeLimitOf } from './peer-table.ts';
 import { type BestChange, LocRib } from './rib/loc-rib.ts';
 import { LOCAL_SOURCE, localPath } from './rib/path.ts';
-import { notification } from './session/fsm.ts';
-import { Deferral, hardReset, isCollision } from './session/graceful-restart.ts';
+import { Deferral, isCollision } from './session/graceful-restart.ts';
 import type { LocalParameters } from './session/negotiate.ts';
 import { Peer, type PeerHooks } from './session/peer.ts';
-import { tcpTransport } from './session/tcp-transport.ts';
-import type { Listener, Transport, Wire } from './session/transport.ts';
+import { createTcpTransport } from './session/tcp-transport.ts';
+import type { Transport, Wire } from './session/transport.ts';
 import type {
   BestPathBatch,
-  BestPathChange,
   OriginatedRoute,
   PeerChange,
   PeerSpec,
   PeerStatus,
+  ResetKind,
   RouteView,
   Speaker,
-  SpeakerConfig,
-  SpeakerLog,
+  SpeakerOptions,
 } from './speaker-types.ts';
-import { viewPeer, viewRoutes } from './views.ts';
-import { encodeShutdownText, type NotificationMessage } from './wire/notification.ts';
+import { enforceLimit, forgetSuspension, limitOf, resume } from './suspension.ts';
+import { toBestPathChange, viewPeer, viewRange, viewRoutes } from './views.ts';
 import type { UpdateMessage } from './wire/update.ts';
 
 const TICK_MS = 2;
 const DEFERRAL_SEC = 60;
+/** How often it is looked whether an admitted peer is gone. */
+const FORGET_MS = 5_000;
 /** What a Cease gets to leave the socket before the caller may exit. */
 const SHUTDOWN_MS = 100;
-
-export interface SpeakerOptions {
-  readonly config: SpeakerConfig;
-  readonly timers: Timers;
-  readonly random: () => number;
-  readonly log: SpeakerLog;
-  /** TCP unless a test brings its own. */
-  readonly transport?: Transport;
-  /** Milliseconds since 1970; only shown, never compared. */
-  readonly wallClock?: () => number;
-}
-
-/** One peer with all that belongs to it. */
-export interface PeerEntry {
-  spec: PeerSpec;
-  readonly peer: Peer;
-  readonly exchange: Exchange;
-  sinceMs: number;
-  reason: string;
-  flaps: number;
-  /** Our forwarding state is known to have outlived a session of ours · F bit. */
-  wasEstablished: boolean;
-}
 
 /** A speaker that does nothing yet; start() opens its listeners. */
 export function createSpeaker(options: SpeakerOptions): Speaker {
@@ -69,13 +50,12 @@ export function createSpeaker(options: SpeakerOptions): Speaker {
 class BgpSpeaker implements Speaker {
   readonly #options: SpeakerOptions;
   readonly #transport: Transport;
+  readonly #listening: Listening;
+  readonly #config: PeerConfig;
   readonly #entries = new Map<string, PeerEntry>();
-  readonly #byAddress = new Map<Ip, PeerEntry>();
   readonly #locRib = new LocRib();
   readonly #deferral = new Deferral();
-  #specs: ReadonlyMap<string, PeerSpec> = new Map();
   #originated: ReadonlyMap<Prefix, OriginatedRoute> | undefined;
-  #listeners: readonly Listener[] = [];
   #bestPaths: (batch: BestPathBatch) => void = () => {};
   #peerChange: (change: PeerChange) => void = () => {};
   #tick: TimerHandle | undefined;
@@ -85,17 +65,14 @@ class BgpSpeaker implements Speaker {
 
   constructor(options: SpeakerOptions) {
     this.#options = options;
-    this.#transport = options.transport ?? tcpTransport;
+    this.#transport = options.transport ?? createTcpTransport();
+    this.#listening = new Listening(this.#transport);
+    this.#config = new PeerConfig(options.log);
   }
 
   async start(): Promise<void> {
-    const opening = this.#options.config.listen.map((at) => this.#transport.listen(at, (wire) => this.#accept(wire)));
-    const results = await Promise.allSettled(opening);
-    this.#listeners = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed === undefined) return;
-    for (const listener of this.#listeners) listener.close();
-    throw failed.reason;
+    await this.#listening.open(this.#options.config.listen, (wire) => this.#accept(wire));
+    this.#protect();
   }
 
   async stop(mode: 'restart' | 'shutdown'): Promise<void> {
@@ -103,8 +80,9 @@ class BgpSpeaker implements Speaker {
     this.#stopped = true;
     const { timers } = this.#options;
     for (const handle of [this.#tick, this.#deferralTimer]) if (handle !== undefined) timers.clear(handle);
-    for (const listener of this.#listeners) listener.close();
+    this.#listening.close();
     for (const entry of this.#entries.values()) {
+      forgetSuspension(entry, timers);
       if (mode === 'shutdown') entry.exchange.withdrawAll();
       const cease = mode === 'restart' ? undefined : ceaseFor(entry, CeaseSubcode.administrativeShutdown);
       entry.peer.stop(cease, mode === 'restart' ? 'restarting' : 'shutting down');
@@ -118,19 +96,37 @@ class BgpSpeaker implements Speaker {
 
   setPeers(peers: readonly PeerSpec[]): void {
     if (this.#stopped) return;
-    const specs = this.#distinct(peers);
-    const { add, change, remove } = diff(specs, this.#specs, sameValue);
-    this.#specs = specs;
+    const before = this.#config.specs;
+    const specs = this.#config.configure(peers, this.#entries.values());
+    const { add, change, remove } = diff(specs, before, sameValue);
     const reset = [...change.values()].filter(({ from, to }) => !sameValue(sessionPart(from), sessionPart(to)));
     for (const name of remove.keys()) this.#remove(name, CeaseSubcode.peerDeconfigured);
     for (const { from } of reset) this.#remove(from.name, CeaseSubcode.otherConfigurationChange);
     const added = [...add.values(), ...reset.map(({ to }) => to)];
-    const created = added.map((spec) => this.#create(spec));
+    const created = added.map((spec) => this.#create(spec, undefined));
     for (const { to } of change.values()) this.#reconfigure(to);
     this.#deferral.configure(add.keys(), remove.keys());
     this.#armDeferral();
-    for (const entry of created) entry.peer.start();
+    this.#protect();
+    for (const entry of created) if (entry.refused === undefined) entry.peer.start();
     this.#wake();
+  }
+
+  reset(peer: string, kind: ResetKind): Promise<boolean> {
+    const entry = this.#stopped ? undefined : this.#entries.get(peer);
+    if (entry === undefined) return Promise.resolve(false);
+    const { families } = entry.spec;
+    if (kind === 'soft-in') entry.exchange.ask(families);
+    else if (kind === 'soft-out') entry.exchange.resend(families);
+    else {
+      entry.peer.stop(ceaseFor(entry, CeaseSubcode.administrativeReset), 'reset');
+      resume(entry, this.#options.timers);
+    }
+    return Promise.resolve(true);
+  }
+
+  peerGone(peer: string): void {
+    this.#entries.get(peer)?.exchange.forget();
   }
 
   setOriginated(routes: readonly OriginatedRoute[]): void {
@@ -147,7 +143,12 @@ class BgpSpeaker implements Speaker {
   }
 
   peers(): Promise<readonly PeerStatus[]> {
-    return Promise.resolve([...this.#entries.values()].map(viewPeer));
+    const entries = [...this.#entries.values()].map((entry) => {
+      const policyFault = this.#config.policyFault(entry.range ?? entry.spec.name);
+      return viewPeer(entry, { limit: limitOf(entry, this.#options.config), policyFault });
+    });
+    const ranges = [...this.#config.ranges.values()].map((spec) => viewRange(spec, this.#whyRefused(spec, spec.name)));
+    return Promise.resolve([...entries, ...ranges]);
   }
 
   routes(): Promise<readonly RouteView[]> {
@@ -166,32 +167,82 @@ class BgpSpeaker implements Speaker {
   onFatal(): void {}
 
   #accept(wire: Wire): void {
-    const entry = this.#byAddress.get(wire.remote);
-    if (entry !== undefined && !this.#stopped) {
-      entry.peer.accept(wire);
-      return;
-    }
-    this.#options.log.debug('refused connection from an address that is no peer', { address: wire.remote });
+    const refused = this.#stopped ? 'stopping' : this.#admit(wire);
+    if (refused === undefined) return;
+    this.#options.log.debug('connection refused', { address: wire.remote, reason: refused });
     wire.destroy();
   }
 
-  /** Incoming connections are told apart by address, so two peers cannot share one. */
-  #distinct(peers: readonly PeerSpec[]): ReadonlyMap<string, PeerSpec> {
-    const specs = new Map<string, PeerSpec>();
-    const owners = new Map<Ip, string>();
-    for (const spec of peers) {
-      const owner = owners.get(spec.address);
-      if (owner === undefined) {
-        owners.set(spec.address, spec.name);
-        specs.set(spec.name, spec);
-      } else {
-        this.#options.log.error('peer ignored: address taken', { peer: spec.name, address: spec.address, owner });
-      }
-    }
-    return specs;
+  /** Returns why not. Nothing of the connection has been read yet. */
+  #admit(wire: Wire): string | undefined {
+    const match = this.#config.match(wire);
+    if (match === undefined) return 'no peer has this address';
+    if (!this.#listening.admits(wire.remote, this.#options.timers.now())) return 'too many connections';
+    const { spec, range } = match;
+    const entry = spec === undefined ? this.#admitFrom(range, wire) : this.#entries.get(spec.name);
+    if (entry === undefined) return 'the range is full';
+    if (entry.refused !== undefined) return entry.refused;
+    const options = socketOptions(entry.spec);
+    const asks = Object.keys(options).length > 0;
+    const fault = asks && wire.secure === undefined ? 'no socket options' : wire.secure?.(options);
+    if (fault === undefined) entry.peer.accept(wire);
+    else entry.reason = `connection refused: ${fault}`;
+    return fault;
   }
 
-  #create(spec: PeerSpec): PeerEntry {
+  /** A range makes a peer of an address when it first connects. */
+  #admitFrom(range: PeerSpec | undefined, { remote }: Wire): PeerEntry | undefined {
+    if (range === undefined) return undefined;
+    const admitted = [...this.#entries.values()].filter((entry) => entry.range === range.name);
+    if (admitted.length >= rangeLimitOf(range)) return undefined;
+    const spec = admittedPeer(range, remote);
+    this.#config.admit(spec);
+    const entry = this.#create(spec, range.name);
+    entry.refused = this.#whyRefused(range, range.name);
+    if (entry.refused === undefined) entry.peer.start();
+    this.#forgetWhenGone(entry);
+    return entry;
+  }
+
+  /** An admitted peer stays as long as it has a session or stale routes. */
+  #forgetWhenGone(entry: PeerEntry): void {
+    const { name } = entry.spec;
+    this.#options.timers.set(() => {
+      if (this.#stopped || this.#entries.get(name) !== entry) return;
+      const { state } = entry.peer;
+      const isGone = (state === 'idle' || state === 'active') && entry.exchange.ribIn.stale === 0;
+      if (!isGone || entry.suspended !== undefined) this.#forgetWhenGone(entry);
+      else {
+        this.#remove(name, CeaseSubcode.peerDeconfigured);
+        this.#config.forget(name);
+      }
+    }, FORGET_MS);
+  }
+
+  /** Listen as the peers need it; those that cannot be protected have no session, those that now can get one. */
+  #protect(): void {
+    const { specs, ranges } = this.#config;
+    const isConfigured = ({ name }: PeerSpec): boolean => this.#entries.get(name)?.range === undefined;
+    this.#listening.protect([...ranges.values(), ...[...specs.values()].filter(isConfigured)]);
+    for (const entry of this.#entries.values()) {
+      const source = ranges.get(entry.range ?? '') ?? entry.spec;
+      const reason = this.#whyRefused(source, entry.range ?? entry.spec.name);
+      if (reason === entry.refused) continue;
+      entry.refused = reason;
+      if (reason === undefined) entry.peer.start();
+      else {
+        this.#options.log.error('session refused', { peer: entry.spec.name, reason });
+        entry.peer.stop(ceaseFor(entry, CeaseSubcode.otherConfigurationChange), `refused: ${reason}`);
+      }
+    }
+  }
+
+  #whyRefused(spec: PeerSpec, name: string): string | undefined {
+    const options = socketOptions(spec);
+    return this.#config.refused(name) ?? this.#transport.whyNot?.(options) ?? this.#listening.whyNot(spec);
+  }
+
+  #create(spec: PeerSpec, range: string | undefined): PeerEntry {
     const { config, timers, random, wallClock = Date.now } = this.#options;
     const exchange = new Exchange({
       spec,
@@ -200,15 +251,20 @@ class BgpSpeaker implements Speaker {
       locRib: this.#locRib,
       write: (bytes) => entry.peer.write(bytes),
       wake: () => this.#wake(),
-      complete: () => this.#complete(spec.name),
-      limitExceeded: (limit) => {
-        const cease = ceaseFor(entry, CeaseSubcode.maximumPrefixes);
-        entry.peer.fail({ ...cease, message: `more than ${limit} prefixes received` });
+      complete: () => {
+        this.#deferral.complete(spec.name);
+        this.#wake();
       },
+      grown: () => enforceLimit(entry, this.#options),
       mayEndOfRib: () => this.#originated !== undefined && (!config.gracefulRestart.restarting || this.#deferral.over),
     });
     const peer = new Peer({
-      target: { address: spec.address, port: spec.port, localAddress: spec.localAddress },
+      target: () => ({
+        address: spec.address,
+        port: spec.port,
+        localAddress: spec.localAddress,
+        options: socketOptions(entry.spec),
+      }),
       settings: { passive: spec.passive, connectRetrySec: spec.connectRetrySec },
       transport: this.#transport,
       timers,
@@ -223,9 +279,12 @@ class BgpSpeaker implements Speaker {
       reason: 'configured',
       flaps: 0,
       wasEstablished: false,
+      refused: undefined,
+      limit: 'below',
+      suspended: undefined,
+      range,
     };
     this.#entries.set(spec.name, entry);
-    this.#byAddress.set(spec.address, entry);
     return entry;
   }
 
@@ -244,6 +303,7 @@ class BgpSpeaker implements Speaker {
       down: (down) =>
         withEntry((entry) => {
           if (!isCollision(down)) entry.flaps += 1;
+          entry.limit = 'below';
           entry.exchange.down(down);
         }),
       deliver: (message) =>
@@ -257,26 +317,9 @@ class BgpSpeaker implements Speaker {
   }
 
   #parameters(name: string): LocalParameters {
-    const { config } = this.#options;
     const entry = this.#entries.get(name);
     if (entry === undefined) throw new Error(`peer ${name} opened a connection after its removal`);
-    const { spec, wasEstablished } = entry;
-    const { restartTimeSec, restarting } = config.gracefulRestart;
-    return {
-      as: spec.localAs ?? config.as,
-      peerAs: spec.as,
-      routerId: config.routerId,
-      holdTimeSec: spec.holdTimeSec,
-      keepaliveSec: spec.keepaliveSec,
-      families: spec.families,
-      gracefulRestart: spec.gracefulRestart
-        ? {
-            restartTimeSec,
-            restarting: restarting && !this.#deferral.over,
-            forwarding: restarting || wasEstablished,
-          }
-        : undefined,
-    };
+    return localParameters(entry, this.#options.config, this.#deferral.over);
   }
 
   #update(peer: string, exchange: Exchange, message: UpdateMessage): void {
@@ -301,8 +344,12 @@ class BgpSpeaker implements Speaker {
   #reconfigure(spec: PeerSpec): void {
     const entry = this.#entries.get(spec.name);
     if (entry === undefined || entry.spec === spec) return;
+    const { password } = entry.spec;
     entry.spec = spec;
     entry.exchange.reconfigure(spec);
+    if (password === spec.password) return;
+    const fault = entry.peer.secure(socketOptions(spec));
+    if (fault !== undefined) this.#options.log.error('key not changed', { peer: spec.name, reason: fault });
   }
 
   #remove(name: string, subcode: number): void {
@@ -311,13 +358,8 @@ class BgpSpeaker implements Speaker {
     const reason = subcode === CeaseSubcode.peerDeconfigured ? 'peer removed' : 'configuration changed';
     entry.peer.stop(ceaseFor(entry, subcode), reason);
     entry.exchange.remove();
+    forgetSuspension(entry, this.#options.timers);
     this.#entries.delete(name);
-    this.#byAddress.delete(entry.spec.address);
-  }
-
-  #complete(name: string): void {
-    this.#deferral.complete(name);
-    this.#wake();
   }
 
   #armDeferral(): void {
@@ -354,28 +396,4 @@ class BgpSpeaker implements Speaker {
     this.#reportedInSync = inSync;
     this.#bestPaths({ changes: learned, inSync });
   }
-}
-
-function toBestPathChange({ prefix, nextHops, best, previous }: BestChange): BestPathChange {
-  const kinds = [best?.source.kind, previous?.source.kind];
-  return { prefix, nextHops, source: kinds.find((kind) => kind !== undefined && kind !== 'local') ?? 'ibgp' };
-}
-
-/** RFC 8538 §3.1: where NOTIFICATIONs keep routes, an intended end has to be a Hard Reset. */
-function ceaseFor({ peer }: PeerEntry, subcode: number): NotificationMessage {
-  const text = subcode === CeaseSubcode.administrativeShutdown ? encodeShutdownText('shutting down') : undefined;
-  const cease = notification(ErrorCode.cease, subcode, text);
-  return peer.negotiated?.gracefulRestart?.notification ? hardReset(cease) : cease;
-}
-
-/** What cannot change without a new OPEN or a new connection. */
-function sessionPart(spec: PeerSpec): object {
-  const { import: _i, export: _e, nextHopSelf: _n, nextHop: _h, description: _d, label: _l, ...rest } = spec;
-  const { allowedLocalAs: _a, enforceFirstAs: _f, gracefulShutdown: _g, ...session } = rest;
-  return session;
-}
-
-/** Structural equality of plain data whose keys come in a fixed order. */
-function sameValue(a: unknown, b: unknown): boolean {
-  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }

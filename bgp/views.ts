@@ -5,12 +5,16 @@
  */
 import { comparePrefix, type Prefix } from '#net';
 import { choose, type Verdict } from './rib/decision.ts';
-import type { LocRib } from './rib/loc-rib.ts';
+import type { BestChange, LocRib } from './rib/loc-rib.ts';
 import { formatAsPath, localPrefOf, type Path } from './rib/path.ts';
-import type { PeerEntry } from './speaker.ts';
-import type { PathView, PeerStatus, RouteView } from './speaker-types.ts';
+import type { PeerEntry } from './peer-entry.ts';
+import type { PrefixLimit } from './policy/prefix-limit.ts';
+import type { BestPathChange, PathView, PeerSpec, PeerStatus, RouteView } from './speaker-types.ts';
 
-export function viewPeer(entry: PeerEntry): PeerStatus {
+export function viewPeer(
+  entry: PeerEntry,
+  { limit, policyFault }: { readonly limit: PrefixLimit; readonly policyFault: string | undefined },
+): PeerStatus {
   const { spec, peer, exchange, sinceMs, reason, flaps } = entry;
   const { negotiated } = peer;
   return {
@@ -29,6 +33,11 @@ export function viewPeer(entry: PeerEntry): PeerStatus {
     advertised: exchange.ribOut.advertised,
     flaps,
     importRules: exchange.importRules,
+    refused: entry.refused,
+    policyFault,
+    prefixLimit: { ...limit, state: entry.limit },
+    admittedBy: entry.range,
+    security: securityOf(spec),
     negotiated:
       negotiated === undefined
         ? undefined
@@ -37,6 +46,35 @@ export function viewPeer(entry: PeerEntry): PeerStatus {
             families: negotiated.families,
             gracefulRestart: negotiated.gracefulRestart !== undefined,
           },
+  };
+}
+
+function securityOf({ password, ttlSecurity, interface: device }: PeerSpec): PeerStatus['security'] & object {
+  const asked = { md5: password, gtsm: ttlSecurity, device } as const;
+  return (['md5', 'gtsm', 'device'] as const).filter((name) => asked[name] !== undefined);
+}
+
+/** A range has no session of its own: what it admits stands beside it. */
+export function viewRange(spec: PeerSpec, refused: string | undefined): PeerStatus {
+  return {
+    name: spec.name,
+    address: spec.address,
+    as: spec.as,
+    label: spec.label,
+    description: spec.description,
+    state: refused === undefined ? 'active' : 'idle',
+    sinceMs: 0,
+    reason: refused === undefined ? `waiting for peers from ${spec.range}` : `refused: ${refused}`,
+    routerId: undefined,
+    received: 0,
+    accepted: 0,
+    stale: 0,
+    advertised: 0,
+    flaps: 0,
+    importRules: [],
+    refused,
+    security: securityOf(spec),
+    negotiated: undefined,
   };
 }
 
@@ -94,4 +132,10 @@ function viewPath(path: Path, verdict: Pick<PathView, 'best' | 'used' | 'stale' 
     med: path.attributes.med,
     communities: path.attributes.communities,
   };
+}
+
+/** What a program is told about a prefix. */
+export function toBestPathChange({ prefix, nextHops, best, previous }: BestChange): BestPathChange {
+  const kinds = [best?.source.kind, previous?.source.kind];
+  return { prefix, nextHops, source: kinds.find((kind) => kind !== undefined && kind !== 'local') ?? 'ibgp' };
 }

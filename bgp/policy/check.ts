@@ -15,7 +15,7 @@ const KINDS: readonly RouteKind[] = ['local', 'ebgp', 'ibgp'];
 
 /** What is wrong with it, undefined when nothing is. */
 export function findPolicyFault(policy: RoutePolicy): string | undefined {
-  if (!isAction(policy.default)) return `default is ${String(policy.default)}, expected accept or reject`;
+  if (!isAction(policy.default)) return `default is ${policy.default}, expected accept or reject`;
   for (const rule of policy.rules) {
     const fault = findRuleFault(rule);
     if (fault !== undefined) return `rule ${rule.name}: ${fault}`;

@@ -50,6 +50,8 @@ export interface Negotiated {
   readonly peerAs: number;
   readonly peerType: 'ebgp' | 'ibgp';
   readonly routeRefresh: boolean;
+  /** Both sides mark where a refresh begins and ends · RFC 7313. */
+  readonly enhancedRefresh: boolean;
   /** Present when both sides sent the capability. */
   readonly gracefulRestart: PeerGracefulRestart | undefined;
   readonly context: WireContext;
@@ -70,7 +72,8 @@ export type Negotiation =
 /** The OPEN this side sends · RFC 4271 §4.2. */
 export function buildOpen(local: LocalParameters): OpenMessage {
   const capabilities: Capability[] = local.families.map((family) => ({ kind: 'multiprotocol', ...toAfiSafi(family) }));
-  capabilities.push({ kind: 'route-refresh' }, { kind: 'four-octet-as', as: local.as });
+  capabilities.push({ kind: 'route-refresh' }, { kind: 'enhanced-route-refresh' });
+  capabilities.push({ kind: 'four-octet-as', as: local.as });
   if (local.gracefulRestart !== undefined) capabilities.push(gracefulRestartCapability(local, local.gracefulRestart));
   return {
     type: 'open',
@@ -102,6 +105,7 @@ export function negotiate(local: LocalParameters, open: OpenMessage): Negotiatio
       peerAs,
       peerType,
       routeRefresh: open.capabilities.some((c) => c.kind === 'route-refresh'),
+      enhancedRefresh: open.capabilities.some((c) => c.kind === 'enhanced-route-refresh'),
       gracefulRestart: local.gracefulRestart === undefined ? undefined : peerGracefulRestart(open),
       context: {
         fourOctetAs: open.capabilities.some((c) => c.kind === 'four-octet-as'),

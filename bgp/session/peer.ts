@@ -26,7 +26,7 @@ import {
   type TimerName,
 } from './fsm.ts';
 import { type LocalParameters, type Negotiated, negotiate, type Refusal } from './negotiate.ts';
-import type { Dial, DialTarget, Transport, Wire } from './transport.ts';
+import type { Dial, DialTarget, SocketOptions, Transport, Wire } from './transport.ts';
 
 export interface PeerHooks {
   /** What to put into the next OPEN. */
@@ -40,7 +40,8 @@ export interface PeerHooks {
 }
 
 export interface PeerOptions {
-  readonly target: DialTarget;
+  /** Where and how to dial; asked before each dial. */
+  readonly target: () => DialTarget;
   readonly settings: SessionSettings;
   readonly transport: Transport;
   readonly timers: Timers;
@@ -62,6 +63,8 @@ export class Peer {
   readonly #options: PeerOptions;
   #main: Slot;
   #rival: Slot | undefined;
+  /** The state the hooks know: one event may cause another before its own end is told. */
+  #told: State = 'idle';
 
   constructor(options: PeerOptions) {
     this.#options = options;
@@ -90,6 +93,15 @@ export class Peer {
   /** End the session with this error; it is tried again after the idle hold time. */
   fail(error: Refusal): void {
     this.#dispatch(this.#main, { type: 'message-error', error });
+  }
+
+  /** Set these options on the connections there are, such as a new key; returns why that is impossible. */
+  secure(options: SocketOptions): string | undefined {
+    for (const slot of [this.#main, this.#rival]) {
+      const fault = slot?.connection?.wire.secure?.(options);
+      if (fault !== undefined) return fault;
+    }
+    return undefined;
   }
 
   /** A connection from the peer's address. */
@@ -184,14 +196,17 @@ export class Peer {
   }
 
   #dispatch(slot: Slot, event: SessionEvent): void {
-    const from = this.#main.session.state;
     const wasMain = slot === this.#main;
     const { session, actions, reason } = step(slot.session, event);
     slot.session = session;
     for (const action of actions) this.#perform(slot, action);
     this.#settleDown(slot);
+    const from = this.#told;
     const to = this.#main.session.state;
-    if (from !== to || (wasMain && reason !== '')) this.#options.hooks.transition({ from, to, reason });
+    this.#told = to;
+    if (from !== to || (wasMain && reason !== '' && slot.session === session)) {
+      this.#options.hooks.transition({ from, to, reason });
+    }
   }
 
   /** A slot may have lost its connection: a rival is then forgotten, a main gives its place to the living rival. */
@@ -258,7 +273,7 @@ export class Peer {
 
   #dial(slot: Slot): void {
     slot.dial?.abort();
-    const dial = this.#options.transport.dial(this.#options.target, {
+    const dial = this.#options.transport.dial(this.#options.target(), {
       connected: (wire) => {
         if (slot.dial !== dial) wire.destroy();
         else this.#dialled(slot, wire);

@@ -12,6 +12,7 @@ import {
   type PeerChange,
   type PeerSpec,
   type PeerStatus,
+  type ResetKind,
   type RouteView,
   type Speaker,
   type SpeakerConfig,
@@ -74,6 +75,14 @@ class SpeakerClient implements Speaker {
 
   setPeers(peers: readonly PeerSpec[]): void {
     this.#send({ kind: 'set-peers', peers });
+  }
+
+  async reset(peer: string, how: ResetKind): Promise<boolean> {
+    return (await this.#ask({ kind: 'reset', id: this.#nextId, peer, how })) as boolean;
+  }
+
+  peerGone(peer: string): void {
+    this.#send({ kind: 'peer-gone', peer });
   }
 
   setOriginated(routes: readonly OriginatedRoute[]): void {

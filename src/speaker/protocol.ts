@@ -12,6 +12,7 @@ import type {
   OriginatedRoute,
   PeerChange,
   PeerSpec,
+  ResetKind,
   SpeakerErrorCode,
   SpeakerLog,
 } from '#bgp';
@@ -20,6 +21,8 @@ import type { Ip, Prefix } from '#net';
 export type SpeakerRequest =
   | { readonly kind: 'start' | 'peers' | 'routes'; readonly id: number }
   | { readonly kind: 'stop'; readonly id: number; readonly mode: 'restart' | 'shutdown' }
+  | { readonly kind: 'reset'; readonly id: number; readonly peer: string; readonly how: ResetKind }
+  | { readonly kind: 'peer-gone'; readonly peer: string }
   | { readonly kind: 'set-peers'; readonly peers: readonly PeerSpec[] }
   | { readonly kind: 'set-originated'; readonly routes: readonly OriginatedRoute[] }
   | { readonly kind: 'batch-taken' };

@@ -5,7 +5,15 @@
  * and the peers' graceful restart cover the time until the agent has started again.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { createSpeaker, type Speaker, type SpeakerConfig, SpeakerError, type SpeakerLog } from '#bgp';
+import {
+  createSpeaker,
+  createTcpTransport,
+  type Speaker,
+  type SpeakerConfig,
+  SpeakerError,
+  type SpeakerLog,
+} from '#bgp';
+import { createSocketPort } from '#libc';
 import { BatchQueue, packBatch, type SpeakerReport, type SpeakerRequest } from './protocol.ts';
 import { threadTimers } from './timers.ts';
 
@@ -14,7 +22,13 @@ const BATCH_LIMIT = 4096;
 
 function serve(port: MessagePort, config: SpeakerConfig): void {
   const report = (message: SpeakerReport): void => port.postMessage(message);
-  const speaker = createSpeaker({ config, timers: threadTimers, random: Math.random, log: remoteLog(report) });
+  const speaker = createSpeaker({
+    config,
+    timers: threadTimers,
+    random: Math.random,
+    log: remoteLog(report),
+    transport: createTcpTransport(createSocketPort()),
+  });
   const queue = new BatchQueue(BATCH_LIMIT);
   let underWay = false;
 
@@ -41,9 +55,13 @@ function serve(port: MessagePort, config: SpeakerConfig): void {
       case 'set-peers':
         speaker.setPeers(request.peers);
         return;
+      case 'peer-gone':
+        speaker.peerGone(request.peer);
+        return;
       case 'set-originated':
         speaker.setOriginated(request.routes);
         return;
+      case 'reset':
       case 'start':
       case 'stop':
       case 'peers':
@@ -71,6 +89,8 @@ function ask(speaker: Speaker, request: Question): Promise<unknown> {
       return speaker.start();
     case 'stop':
       return speaker.stop(request.mode);
+    case 'reset':
+      return speaker.reset(request.peer, request.how);
     case 'peers':
       return speaker.peers();
     case 'routes':

@@ -62,7 +62,10 @@ async function withVictim(seed: number, run: (network: Network, victim: Node) =>
     const victim = new Node(network, 'victim', { address: '192.0.2.1', as: 64512 });
     const good = new Node(network, 'good', { address: '192.0.2.2', as: 64512 });
     const evil = new Node(network, 'evil', { address: EVIL, as: 64512 });
-    await victim.start([peerSpec(good), peerSpec(evil, { passive: true, maxPrefixes: 3 })], ['10.64.0.0/26']);
+    await victim.start(
+      [peerSpec(good), peerSpec(evil, { passive: true, prefixLimit: { received: 3, action: 'restart' } })],
+      ['10.64.0.0/26'],
+    );
     await good.start([peerSpec(victim)], ['10.64.1.0/26']);
     await network.timers.advanceAsync(5_000);
     await run(network, victim);
