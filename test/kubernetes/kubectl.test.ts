@@ -261,10 +261,9 @@ async function replayCommands(replay: Replay): Promise<void> {
       check(label, step, await run(step));
       continue;
     }
-    const child = start(step);
+    const child = start(step, 'tells its requests');
     const printed = collect(child);
-    // kubectl must have its watch open before what it is to see happens.
-    await sleep(700);
+    await watchOpened(child);
     await replay.during?.[index]?.();
     if (step.note === 'stopped with SIGINT') {
       await sleep(400);
@@ -278,9 +277,22 @@ async function replayCommands(replay: Replay): Promise<void> {
   await Promise.all(background);
 }
 
-function start(step: Step): ChildProcess {
+/** Resolves when kubectl has its watch open: only then may happen what it is to see. At -v=6 it tells each answer. */
+async function watchOpened(child: ChildProcess): Promise<void> {
+  let told = '';
+  const { promise, resolve } = Promise.withResolvers<void>();
+  child.stderr?.on('data', (chunk: Buffer) => {
+    told += chunk.toString();
+    if (/watch=true\S* 200 OK/.test(told)) resolve();
+  });
+  child.once('close', () => resolve());
+  await promise;
+}
+
+function start(step: Step, verbosity?: 'tells its requests'): ChildProcess {
   const { folder } = scene();
-  const command = (step.command ?? '').replace('# in the background', '').trim();
+  const plain = (step.command ?? '').replace('# in the background', '').trim();
+  const command = verbosity === undefined ? plain : `${plain} -v=6`;
   const child = spawn('sh', ['-c', `exec ${command}`], {
     cwd: folder,
     env: {
@@ -305,7 +317,16 @@ async function collect(child: ChildProcess): Promise<Printed> {
   child.stdout?.on('data', (chunk: Buffer) => out.push(chunk));
   child.stderr?.on('data', (chunk: Buffer) => err.push(chunk));
   const [code] = await once(child, 'close');
-  return { exit: Number(code ?? -1), stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() };
+  return {
+    exit: Number(code ?? -1),
+    stdout: Buffer.concat(out).toString(),
+    stderr: withoutTrace(Buffer.concat(err).toString()),
+  };
+}
+
+/** Without the lines that -v=6 adds (klog: severity, month and day). */
+function withoutTrace(stderr: string): string {
+  return stderr.replaceAll(/^I\d{4} .*\n/gm, '');
 }
 
 function check(label: string, recorded: Step, printed: Printed): void {
