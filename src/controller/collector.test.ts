@@ -201,6 +201,19 @@ test('a cache that still misses a pod frees nothing: the pod is read again', asy
   assert.equal(owners(world), 'n1 n2');
 });
 
+test('a cache that still misses a Node takes no block from it: the Node is read again', async () => {
+  const world = await twoNodes();
+  const agent = await world.agent('n1');
+  await agent.release(`${container(1)}.eth0`, NEVER);
+  world.pods.delete('ns/a');
+  await (await world.agent('n2')).release(`${container(6)}.eth0`, NEVER);
+  world.pods.delete('ns/lent');
+  const collector = world.collector({ cache: () => ({ ...world.snapshot(), node: () => undefined }) });
+  await collectAll(world, collector);
+  assert.equal(owners(world), 'n1 n2');
+  assert.equal(collector.status().suspected.block, 1);
+});
+
 test('an address assigned again since it was seen is left alone, even by the same handle', async () => {
   const world = await twoNodes();
   const stale = world.snapshot();

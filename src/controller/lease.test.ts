@@ -1,7 +1,7 @@
 // Who leads: the state machine as a table, then two candidates on one lease whose calls fail, hang and land late.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
   type Candidacy,
   defaultTiming,
