@@ -15,7 +15,7 @@ export const exitCodes = {
 } as const;
 
 /** Something that ends the controller. The message is one sentence for the person who has to act. */
-export class ControllerFault extends Error {
+class ControllerFault extends Error {
   readonly exitCode: number;
   constructor(exitCode: number, message: string, options?: ErrorOptions) {
     super(message, options);
