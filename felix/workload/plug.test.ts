@@ -3,8 +3,17 @@ import { test } from 'node:test';
 import { parseIp } from '#net';
 import { FelixError } from '../errors.ts';
 import type { Workload } from '../inputs.ts';
-import { hostInterfaceName, podMac } from './name.ts';
-import { checkWorkload, isOurInterface, planPlug, type Start, type Step } from './plug.ts';
+import { hostInterfaceName, linkLocalOf, podMac } from './name.ts';
+import {
+  checkWorkload,
+  isOurInterface,
+  planHostAddresses,
+  planPair,
+  planPlug,
+  planPodEnd,
+  type Start,
+  type Step,
+} from './plug.ts';
 import { refusal, scriptFor } from './script.ts';
 
 function pod(addresses: readonly string[], over: Partial<Workload> = {}): Workload {
@@ -29,10 +38,10 @@ test('a dual-stack pod is wired in this order: pair, host side, pod side', () =>
     'host: net/ipv4/conf/mx0123456789a/rp_filter = 1',
     'host: net/ipv6/conf/mx0123456789a/accept_ra = 0',
     'pod: net/ipv6/conf/eth0/disable_ipv6 = 0',
-    'pod: net/ipv6/conf/eth0/accept_ra = 0',
-    'pod: net/ipv6/conf/eth0/accept_dad = 0',
     'pod: link set dev lo up',
+    'pod: link set dev eth0 addrgenmode none',
     'pod: link set dev eth0 up',
+    `pod: addr replace ${linkLocalOf(MAC)}/64 dev eth0 nodad`,
     'pod: addr replace 10.64.0.5/32 dev eth0',
     'pod: addr replace fd64::5/128 dev eth0 nodad',
     'pod: neigh replace 169.254.1.1 lladdr ee:ee:ee:ee:ee:ee dev eth0 nud permanent',
@@ -127,9 +136,9 @@ test('a script enters the pod once, and what failed is named by step with the re
   assert.equal(text.match(/ip -batch/g)?.length, 2);
   assert.deepEqual(
     parts.map((part) => part.length),
-    [6, 2, 3, 9],
+    [6, 2, 1, 11],
   );
-  const podFailure = 'RTNETLINK answers: Permission denied\nCommand failed -:4\nrefused 3\n';
+  const podFailure = 'RTNETLINK answers: Permission denied\nCommand failed -:6\nrefused 3\n';
   assert.deepEqual(refusal(podFailure, parts), {
     step: 'address fd64::5',
     reason: 'RTNETLINK answers: Permission denied',
@@ -141,5 +150,28 @@ test('a script enters the pod once, and what failed is named by step with the re
   assert.equal(
     refusal('nsenter: cannot open /run/netns/p: No such file or directory\n', parts).step,
     'entering the pod',
+  );
+});
+
+test('a link-local address is the modified EUI-64 of its MAC', () => {
+  assert.equal(linkLocalOf('0e:12:34:56:78:9a'), 'fe80::c12:34ff:fe56:789a');
+  assert.equal(linkLocalOf('02:00:00:00:00:01'), 'fe80::ff:fe00:1');
+});
+
+test('what a prepared pair lacks is done with one process in the pod and no sysctl, and together it is the whole plan', () => {
+  const workload = pod(['10.64.0.5', 'fd64::5']);
+  const rest = planPodEnd(workload, { from: 'nothing' });
+  const { text } = scriptFor(rest, workload.netns);
+  assert.match(text, /nsenter --net='\/run\/netns\/p' ip -batch -/);
+  assert.doesNotMatch(text, /sh -c/);
+  const both = [
+    ...said(planPair(workload, 1500)),
+    ...planHostAddresses(workload).map((line) => `host: ${line}`),
+    ...said(rest),
+  ];
+  const whole = said(planPlug(workload, 1500, { from: 'nothing' }));
+  assert.deepEqual(
+    whole.filter((line) => !both.includes(line)),
+    ['pod: net/ipv6/conf/eth0/disable_ipv6 = 0'],
   );
 });

@@ -22,7 +22,7 @@ import {
 import { replaceNeighbourLine } from '../iproute2/neigh.ts';
 import { deviceName } from '../iproute2/route.ts';
 import { GATEWAY_4, GATEWAY_6, HOST_MAC } from '../ownership.ts';
-import { podMac } from './name.ts';
+import { linkLocalOf, podMac } from './name.ts';
 
 /** Where a step happens. */
 type Side = 'host' | 'pod';
@@ -49,7 +49,9 @@ export type Place = Pick<Workload, 'containerId' | 'ifname' | 'netns' | 'hostInt
 /** The steps from `start` to a wired pod. Addresses and names were checked by `checkWorkload`. */
 export function planPlug(workload: Workload, mtu: number, start: Start): readonly Step[] {
   const steps = [...createSteps(workload, mtu, start), ...linkSteps(workload), ...addressSteps(workload)];
-  return [...steps, ...sysctlSteps(workload), ...planPodEnd(workload, start)];
+  const allowed = sysctl('pod', `net/ipv6/conf/${workload.ifname}/disable_ipv6`, '0');
+  const pod = [...(hasFamily(workload, 6) ? [allowed] : []), ...planPodEnd(workload, start)];
+  return [...steps, ...sysctlSteps(workload), ...pod];
 }
 
 /** The part that needs no address, from nothing. */
@@ -111,22 +113,29 @@ function sysctlSteps({ hostInterface: host }: Place): readonly Step[] {
   ];
 }
 
-/** The pod's side: everything but the making of the pair. */
+/**
+ * The pod's side: everything but the making of the pair. A namespace where IPv6 is off by default refuses the addresses;
+ * `planPlug` turns it on first. No router advertisements reach a pod: the node, alone on the link, sends none.
+ */
 export function planPodEnd(workload: Workload, start: Start): readonly Step[] {
   const families = { ipv4: hasFamily(workload, 4), ipv6: hasFamily(workload, 6) };
   const { ifname, addresses } = workload;
   const extra = start.from === 'pair' ? start.podAddresses.filter(({ ip }) => !addresses.includes(ip)) : [];
   const route = (name: string, line: string) => ip('pod', name, `route replace ${line} dev ${deviceName(ifname)}`);
   return [
+    ip('pod', 'pod loopback up', linkUpLine('lo')),
+    // The link-local address is given, not generated: usable at once, with no duplicate address detection.
+    ...(families.ipv6 ? [ip('pod', 'no generated pod address', noGeneratedAddressLine(ifname))] : []),
+    ip('pod', 'pod up', linkUpLine(ifname)),
     ...(families.ipv6
       ? [
-          sysctl('pod', `net/ipv6/conf/${ifname}/disable_ipv6`, '0'),
-          sysctl('pod', `net/ipv6/conf/${ifname}/accept_ra`, '0'),
-          sysctl('pod', `net/ipv6/conf/${ifname}/accept_dad`, '0'),
+          ip(
+            'pod',
+            'pod link-local address',
+            replaceAddressLine(linkLocalOf(podMac(workload.hostInterface)), 64, ifname),
+          ),
         ]
       : []),
-    ip('pod', 'pod loopback up', linkUpLine('lo')),
-    ip('pod', 'pod up', linkUpLine(ifname)),
     ...extra.map(({ ip: old, length }) => ip('pod', `old address ${old}`, deleteAddressLine(old, length, ifname))),
     ...addresses.map((address) => {
       const length = familyOf(address) === 4 ? 32 : 128;

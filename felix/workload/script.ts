@@ -25,7 +25,13 @@ export function scriptFor(steps: readonly Step[], netns: string): Script {
   );
   const blocks = sides.map((side) => {
     const commands = side.map(({ part, index }) => guarded(commandFor(part), index)).join('\n');
-    if (side[0]?.part[0]?.side === 'host') return commands;
+    const [first] = side;
+    if (first?.part[0]?.side === 'host') return commands;
+    if (first !== undefined && side.length === 1 && first.part[0]?.kind === 'ip') {
+      // No shell is needed inside: one process less.
+      const { command, body } = commandFor(first.part);
+      return guarded({ command: `nsenter --net=${quote(netns)} ${command}`, body }, first.index);
+    }
     const inside = `bad=\n${commands}\n[ -z "$bad" ]`;
     return `if [ -z "$bad" ]; then nsenter --net=${quote(netns)} sh -c ${quote(inside)} || bad=pod; fi`;
   });

@@ -53,6 +53,7 @@ function scene(options: { lastBlocks?: readonly Prefix[] } = {}) {
     blocks: [] as Prefix[],
     programmed: [] as Prefix[],
     complete: true,
+    peerState: 'established',
   };
   const told = {
     blocks: [] as unknown[],
@@ -73,6 +74,7 @@ function scene(options: { lastBlocks?: readonly Prefix[] } = {}) {
     onProgrammed: (listener: () => void) => (programmed = listener),
   } as unknown as Felix;
   const speaker = {
+    peers: async () => [{ state: world.peerState }],
     setPeers: (peers: readonly { name: string }[]) => void told.peers.push(peers.map(({ name }) => name)),
     setOriginated: (routes: readonly { prefix: Prefix }[]) =>
       void told.originated.push(routes.map(({ prefix }) => prefix)),
@@ -192,7 +194,7 @@ test('nothing is told while nothing is known of the cluster', async () => {
   await control.stop();
 });
 
-test('the wait for a new block ends when it is originated, and after the configured time at the latest', async () => {
+test('the wait for a new block ends when it is originated, after the configured time, and at once with no session', async () => {
   const { world, timers, control, settle } = scene();
   control.start();
   await settle();
@@ -206,6 +208,8 @@ test('the wait for a new block ends when it is originated, and after the configu
   timers.advance(2001);
   await second;
   await control.advertised([parsePrefix('10.64.77.0/26')]);
+  world.peerState = 'active';
+  await control.advertised([other]);
   await control.stop();
 });
 

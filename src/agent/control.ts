@@ -4,7 +4,7 @@
 // Invariants: a table is marked in sync only when its source was read completely, so nothing is removed before; a block is
 // originated only when it is confirmed and its blackhole is in the kernel; the first origination waits until every block
 // known at start is programmed, because End-of-RIB tells restarted-from peers to forget what was not repeated (RFC 4724).
-import type { PeerSpec, Speaker } from '#bgp';
+import type { PeerSpec, PeerStatus, Speaker } from '#bgp';
 import type { Felix } from '#felix';
 import type { Prefix } from '#net';
 import { Worker } from '#reconcile';
@@ -48,7 +48,7 @@ export interface Control {
   /** Something changed: cheap, safe to call too often. */
   trigger(): void;
   state(): ControlState;
-  /** Resolves when `blocks` are originated, or after the configured wait. */
+  /** Resolves when `blocks` are originated, at once when no peer is Established, or after the configured wait. */
   readonly advertised: (blocks: readonly Prefix[]) => Promise<void>;
   /** What to keep for a start without the API; undefined while what is known is not complete. */
   snapshot(): Snapshot | undefined;
@@ -138,6 +138,7 @@ class ControlLoop implements Control {
 
   readonly advertised = async (blocks: readonly Prefix[]): Promise<void> => {
     const { timers, settings } = this.#tools;
+    const { speaker } = this.#parts;
     const told = (): boolean => blocks.every((block) => this.#state.originated.includes(block) || !this.#isTold(block));
     this.#worker.trigger();
     if (told()) return;
@@ -152,6 +153,9 @@ class ControlLoop implements Control {
       };
       const timer = timers.set(finish, settings.advertiseWaitMs);
       this.#waiting.add(look);
+      // A peer that is not there now hears of the block when it comes.
+      const alone = (peers: readonly PeerStatus[]): boolean => peers.every((peer) => peer.state !== 'established');
+      Promise.resolve(speaker.peers()).then((peers) => (alone(peers) ? finish() : undefined), finish);
     });
   };
 
