@@ -221,16 +221,18 @@ class BgpSpeaker implements Speaker {
 
   /** Listen as the peers need it; those that cannot be protected have no session, those that now can get one. */
   #protect(): void {
-    const { specs, ranges } = this.#config;
-    const isConfigured = ({ name }: PeerSpec): boolean => this.#entries.get(name)?.range === undefined;
-    this.#listening.protect([...ranges.values(), ...[...specs.values()].filter(isConfigured)]);
-    for (const entry of this.#entries.values()) {
+    const { ranges } = this.#config;
+    const entries = [...this.#entries.values()];
+    const configured = entries.flatMap(({ spec, range }) => (range === undefined ? [spec] : []));
+    this.#listening.protect([...ranges.values(), ...configured]);
+    for (const entry of entries) {
       const source = ranges.get(entry.range ?? '') ?? entry.spec;
       const reason = this.#whyRefused(source, entry.range ?? entry.spec.name);
       if (reason === entry.refused) continue;
       entry.refused = reason;
-      if (reason === undefined) entry.peer.start();
+      if (reason === undefined) resume(entry, this.#options.timers);
       else {
+        entry.reason = `refused: ${reason}`;
         this.#options.log.error('session refused', { peer: entry.spec.name, reason });
         entry.peer.stop(ceaseFor(entry, CeaseSubcode.otherConfigurationChange), `refused: ${reason}`);
       }
@@ -334,7 +336,7 @@ class BgpSpeaker implements Speaker {
   #transition(entry: PeerEntry, change: Omit<PeerChange, 'peer'>): void {
     const { from, to, reason } = change;
     const peer = entry.spec.name;
-    entry.reason = reason;
+    if (from !== 'idle' || to !== 'idle') entry.reason = reason; // else a connection turned away
     if (from !== to) entry.sinceMs = (this.#options.wallClock ?? Date.now)();
     const level = from === 'established' || to === 'established' ? 'info' : 'debug';
     this.#options.log[level]('session changed', { peer, old: from, new: to, reason });

@@ -2,8 +2,9 @@
  * Transport over node:net: the only place of the speaker that touches sockets.
  *
  * IPv4 peers that reach an IPv6 listener are named by their IPv4 address. Writes of one turn leave in one segment
- * (cork); a closing socket gets two seconds to deliver its last NOTIFICATION and is then cut. What node:net cannot say
- * to a socket (RFC 2385 keys, RFC 5082 TTLs, a device) goes through a SocketPort; without one it is refused, not ignored.
+ * (cork); a closing socket is read, and its bytes dropped, until the peer closes too or two seconds have passed, so that
+ * the last NOTIFICATION arrives. What node:net cannot say to a socket (RFC 2385 keys, RFC 5082 TTLs, a device) goes
+ * through a SocketPort; without one it is refused, not ignored.
  */
 import { createConnection, createServer, type Server, Socket } from 'node:net';
 import { familyOf, hostPrefix, type Ip, type Prefix, prefixFamily, tryParseIp } from '#net';

@@ -257,14 +257,14 @@ export class Node {
   }
 
   /** A new process on the same node; the kernel's routes have survived if `restarting`. */
-  reborn(restarting: boolean): void {
+  reborn(restarting: boolean, changes: Partial<SpeakerConfig> = {}): void {
     this.#alive = { yes: true };
     this.inSync = false;
     if (!restarting) this.kernel.clear();
-    this.speaker = this.#createSpeaker(restarting, this.#alive);
+    this.speaker = this.#createSpeaker(restarting, this.#alive, changes);
   }
 
-  #createSpeaker(restarting: boolean, alive: { readonly yes: boolean }): Speaker {
+  #createSpeaker(restarting: boolean, alive: { readonly yes: boolean }, changes: Partial<SpeakerConfig> = {}): Speaker {
     const { timers, random } = this.#network;
     const config: SpeakerConfig = {
       as: this.#as,
@@ -272,6 +272,7 @@ export class Node {
       listen: [{ address: this.address, port: 179 }],
       gracefulRestart: { restartTimeSec: 120, restarting },
       addresses: [this.address],
+      ...changes,
     };
     const own: Timers = {
       now: () => timers.now(),
