@@ -18,6 +18,7 @@ import type { FelixOptions } from './options.ts';
 import { checkHost } from './preflight.ts';
 import type { FelixStatus } from './status.ts';
 import { Tables } from './tables.ts';
+import { Connections } from './workload/connections.ts';
 import { hostInterfaceName } from './workload/name.ts';
 import { checkWorkload, isOurInterface, type Place, placeFault } from './workload/plug.ts';
 import { Wiring } from './workload/wiring.ts';
@@ -89,6 +90,7 @@ interface Running {
   readonly monitor: Monitor;
   readonly loop: Loop;
   readonly wiring: Wiring;
+  readonly connections: Connections;
   readonly natReason: string | undefined;
   readonly nexthopReason: string | undefined;
 }
@@ -119,7 +121,11 @@ class NodeFelix implements Felix {
     const natAvailable = natReason === undefined;
     const nexthops = nexthopReason === undefined;
     const ownership = { protocol: settings.routeProtocol, metric: settings.metric, nexthops };
-    const backend = await this.#openBackend(ownership, { batch, shell });
+    const backend = await this.#openBackend(ownership, { batch, shell }).catch((error: unknown) => {
+      batch.stop();
+      shell.stop();
+      throw error;
+    });
     const loop = new Loop({
       settings,
       tables: this.#tables,
@@ -143,6 +149,7 @@ class NodeFelix implements Felix {
       monitor,
       loop,
       wiring: new Wiring(shell, batch),
+      connections: new Connections(shell),
       natReason,
       nexthopReason,
     };
@@ -230,13 +237,14 @@ class NodeFelix implements Felix {
     if (!isOurInterface(hostInterface, this.#options.settings.interfacePrefix)) {
       throw new FelixError('INVALID', `interface ${hostInterface} is not one of ours`);
     }
-    const { loop, wiring } = this.#needRunning();
+    const { loop, wiring, connections } = this.#needRunning();
     await wiring.inOrder(hostInterface, async () => {
       const workload = this.#tables.unplugged(hostInterface);
       // The routes go within a millisecond, the link takes twenty and would take them along.
       const routes = loop.applied((workload?.addresses ?? []).map(hostPrefix)).catch(() => undefined);
       await wiring.unwire(hostInterface);
       await routes;
+      await connections.forget(workload?.addresses ?? []);
       loop.forgetDevice(hostInterface);
     });
   }
@@ -292,6 +300,7 @@ class NodeFelix implements Felix {
         },
       },
       nat: { available: running !== undefined && running.natReason === undefined, reason: running?.natReason },
+      connections: { reason: running?.connections.fault },
       lastError: loop?.lastError,
     };
   }

@@ -44,6 +44,7 @@ export class Hints {
   #matters(hint: Hint): boolean {
     switch (hint.kind) {
       case 'lost':
+      case 'listening':
         return true;
       case 'address':
         return !this.#isPodInterface(hint.name);

@@ -117,7 +117,7 @@ const doors: Readonly<Record<string, readonly RegExp[]>> = {
   commander: [/^src\/cli\//],
   execa: [/^felix\/iproute2\/run\.ts$/, /^felix\/.*\/run\.ts$/, /^src\/lab\//],
   'node:child_process': [/^src\/lab\//],
-  'node:worker_threads': [/^src\/speaker\//],
+  'node:worker_threads': [/^src\/(speaker|libc)\//],
   'node:net': [/^bgp\/session\/(connection|tcp-transport)\.ts$/, /^bgp\/speaker\.ts$/, /^src\/(agent|cni|lab)\//],
 };
 

@@ -22,7 +22,9 @@ export type Hint =
   | { readonly kind: 'address'; readonly name: string }
   | { readonly kind: 'nexthop'; readonly deleted: boolean; readonly nexthop: NexthopObject }
   /** Events were lost, or the monitor was started again: anything may have changed. */
-  | { readonly kind: 'lost'; readonly reason: string };
+  | { readonly kind: 'lost'; readonly reason: string }
+  /** A monitor that was started a while ago surely listens by now; what happened before it did is unknown. */
+  | { readonly kind: 'listening' };
 
 export interface Monitor {
   stop(): void;
@@ -64,9 +66,11 @@ export function createMonitor(options: {
       if (line.includes('No buffer space')) onHint({ kind: 'lost', reason: line });
     });
     started.stderr.on('data', complain);
+    timer = timers.set(() => onHint({ kind: 'listening' }), restartMs);
     started.stdout.on('end', () => {
       started.stdin.end();
       if (stopped || child !== started) return;
+      if (timer !== undefined) timers.clear(timer);
       timer = timers.set(restart, restartMs);
     });
   }

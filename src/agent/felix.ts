@@ -1,5 +1,14 @@
 // Felix as a part of the agent: settings, log shape, and which of its errors ends the agent with which code.
-import { createFelix, FelixError, type Felix, type FelixLog, type FelixSettings } from '#felix';
+import {
+  createFelix,
+  type Felix,
+  FelixError,
+  type FelixLog,
+  type FelixSettings,
+  type RouteBackend,
+  type RouteOwnership,
+} from '#felix';
+import { openNetlinkBackend } from '#libc';
 import type { Log } from '#observe';
 import { AgentFault, exitCodes } from './exit.ts';
 import type { Life } from './life.ts';
@@ -15,7 +24,14 @@ const codes: Readonly<Partial<Record<FelixError['code'], number>>> = {
 
 /** Starts Felix; rejects with AgentFault naming what it misses. */
 export async function startFelix({ settings, timers, random, log }: Tools, life: Life): Promise<Felix> {
-  const felix = createFelix({ settings: felixSettings(settings), log: felixLog(log.child('felix')), timers, random });
+  const felixLogger = log.child('felix');
+  const felix = createFelix({
+    settings: felixSettings(settings),
+    log: felixLog(felixLogger),
+    timers,
+    random,
+    routeBackend: (ownership) => openRouteBackend(settings, ownership, felixLogger),
+  });
   try {
     await life.start('felix', felix);
   } catch (error) {
@@ -23,6 +39,22 @@ export async function startFelix({ settings, timers, random, log }: Tools, life:
     throw new AgentFault(codes[error.code] ?? exitCodes.system, error.message, { cause: error });
   }
   return felix;
+}
+
+/** Netlink where it is wanted and to be had; undefined leaves Felix to iproute2. */
+async function openRouteBackend(
+  { routeBackend }: Settings,
+  ownership: RouteOwnership,
+  log: Log,
+): Promise<RouteBackend | undefined> {
+  if (routeBackend === 'iproute2') return undefined;
+  const opened = await openNetlinkBackend(ownership);
+  if (!('reason' in opened)) return opened;
+  if (routeBackend === 'netlink') {
+    throw new FelixError('KERNEL_FEATURE', `MANX_ROUTE_BACKEND is netlink, which is not to be had: ${opened.reason}`);
+  }
+  log.info('routes go through iproute2', { reason: opened.reason });
+  return undefined;
 }
 
 function felixSettings({ interfacePrefix, routeProtocol, routeMetric, resyncMs, mtu }: Settings): FelixSettings {

@@ -19,11 +19,16 @@ export interface Settings {
   readonly routeProtocol: number;
   readonly routeMetric: number;
   readonly mtu: number | undefined;
+  readonly routeBackend: RouteBackendChoice;
   readonly resyncMs: number;
   readonly statusIntervalMs: number;
   readonly restartTimeMs: number;
   readonly advertiseWaitMs: number;
 }
+
+/** Who writes routes: netlink where its library loads, or one of the two whatever happens. */
+const routeBackends = ['auto', 'netlink', 'iproute2'] as const;
+export type RouteBackendChoice = (typeof routeBackends)[number];
 
 interface Setting<T> {
   readonly env: string;
@@ -95,6 +100,12 @@ function level(text: string): LogLevel {
   throw expected(`one of ${logLevels.join(', ')}`);
 }
 
+function routeBackend(text: string): RouteBackendChoice {
+  const found = routeBackends.find((candidate) => candidate === text);
+  if (found !== undefined) return found;
+  throw expected(`one of ${routeBackends.join(', ')}`);
+}
+
 function automaticMtu(text: string): number | undefined {
   return text === '0' ? undefined : integer(1280, 65535, '0 for automatic, or a whole number')(text);
 }
@@ -164,6 +175,12 @@ export const settingsTable: Table = {
     parse: automaticMtu,
     default: '0',
     doc: 'MTU of pod interfaces in bytes; 0 takes that of the interface with the node address.',
+  },
+  routeBackend: {
+    env: 'MANX_ROUTE_BACKEND',
+    parse: routeBackend,
+    default: 'auto',
+    doc: 'How routes reach the kernel: `netlink` (raw rtnetlink, needs the optional package koffi), `iproute2` (a long-lived `ip -batch`), or `auto`: netlink where it loads.',
   },
   resyncMs: {
     env: 'MANX_RESYNC_INTERVAL',

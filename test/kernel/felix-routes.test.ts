@@ -180,7 +180,9 @@ describe('a node whose helper processes die', needRoot('ip', 'nsenter'), () => {
     assert.match(killed, /killed/);
   }
 
-  for (const child of ['^ip -force -batch', '^ip .* monitor', '^sh $']) {
+  // Where netlink writes the routes, the batch child sleeps, and its death shows when it is needed.
+  const batch = process.env['FELIX_TEST_BACKEND'] === 'netlink' ? [] : ['^ip -force -batch'];
+  for (const child of [...batch, '^ip .* monitor', '^sh $']) {
     test(`with ${child} killed, changes and repairs go on`, async () => {
       kill(child);
       await host.felix.call('applyLearned', {

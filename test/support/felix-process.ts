@@ -4,6 +4,7 @@
  */
 import { createInterface } from 'node:readline';
 import { createFelix, defaultFelixSettings, type FelixLog } from '#felix';
+import { openNetlinkBackend } from '#libc';
 
 interface Call {
   readonly id: number;
@@ -24,7 +25,19 @@ const timers = {
 };
 
 const overrides = JSON.parse(process.env['FELIX_TEST_SETTINGS'] ?? '{}') as object;
-const felix = createFelix({ settings: { ...defaultFelixSettings, ...overrides }, log, timers, random: Math.random });
+const wantsNetlink = process.env['FELIX_TEST_BACKEND'] === 'netlink';
+const felix = createFelix({
+  settings: { ...defaultFelixSettings, ...overrides },
+  log,
+  timers,
+  random: Math.random,
+  routeBackend: async (ownership) => {
+    if (!wantsNetlink) return undefined;
+    const opened = await openNetlinkBackend(ownership);
+    if ('reason' in opened) throw new Error(opened.reason);
+    return opened;
+  },
+});
 const programmed: unknown[] = [];
 felix.onProgrammed((blocks) => programmed.push(blocks));
 
