@@ -4,33 +4,27 @@
  *
  * A peer that asks for its routes again gets them between two markers where both sides know them (RFC 2918, RFC 7313).
  *
- * Life of a route: deliver → import verdict → Adj-RIB-In → Loc-RIB; back out: touch → export verdict → Adj-RIB-Out →
- * packed UPDATEs, as long as the connection takes them. The Loc-RIB holds of this peer exactly the accepted routes of
- * its Adj-RIB-In, stale ones included: staleness must not change the selection.
+ * Life of a route: deliver → received.ts → Adj-RIB-In → Loc-RIB; back out: update group → packed UPDATEs, as long as the
+ * connection takes them. Stale routes stay in the Loc-RIB: staleness must not change the selection.
  */
-import type { Family, Ip, Prefix } from '#net';
+import type { Family, Ip } from '#net';
 import type { TimerHandle, Timers } from '#reconcile';
-import { RefreshSubtype } from './iana.ts';
-import { AttributeMemo } from './policy/changes.ts';
 import { exportTarget, importContext } from './exchange-context.ts';
-import { AdjRibIn } from './rib/adj-rib-in.ts';
-import { AdjRibOut, type RouteOut } from './rib/adj-rib-out.ts';
-import { type ExportTarget, exportPath } from './rib/export.ts';
-import { changePath, type ImportContext, judgeImport } from './rib/import.ts';
+import { RefreshSubtype } from './iana.ts';
+import { Received } from './received.ts';
+import type { AdjRibIn } from './rib/adj-rib-in.ts';
 import type { LocRib } from './rib/loc-rib.ts';
-import { RefreshSweep } from './rib/refresh.ts';
-import type { Path, PathSource } from './rib/path.ts';
+import type { Member, UpdateGroup } from './rib/update-group.ts';
+import type { UpdateGroups } from './rib/update-groups.ts';
 import type { Down } from './session/fsm.ts';
 import { preservedFamilies, retainedFamilies, STALE_SEC } from './session/graceful-restart.ts';
 import type { Negotiated } from './session/negotiate.ts';
 import type { PeerSpec, RuleCount, SpeakerConfig } from './speaker-types.ts';
 import { fromAfiSafi, toAfiSafi } from './wire/family.ts';
-import { encodeEndOfRib, encodeUpdates } from './wire/pack.ts';
+import { encodeEndOfRib } from './wire/pack.ts';
 import { encodeRouteRefresh, type RouteRefreshMessage } from './wire/route-refresh.ts';
 import type { UpdateMessage } from './wire/update.ts';
 
-/** Prefixes looked at per write, so that one peer's large feed does not hold up the others. */
-const DRAIN_LIMIT = 4096;
 /** A peer that sends no End-of-RIB is taken to have told all after this long. */
 const QUIET_SEC = 5;
 
@@ -38,6 +32,7 @@ export interface ExchangeOptions {
   readonly spec: PeerSpec;
   readonly config: SpeakerConfig;
   readonly locRib: LocRib;
+  readonly groups: UpdateGroups;
   readonly timers: Timers;
   /** Encoded messages to the peer; false when full. */
   readonly write: (bytes: Uint8Array) => boolean;
@@ -53,27 +48,22 @@ export interface ExchangeOptions {
 
 interface Link {
   readonly negotiated: Negotiated;
-  readonly target: ExportTarget;
+  readonly localAddress: Ip | undefined;
+  group: UpdateGroup;
+  member: Member;
   readonly endOfRibAwaited: Set<Family>;
   /** Families the peer wants to hear again, between markers. */
   readonly refreshAsked: Set<Family>;
   /** Begin marker sent, end marker not. */
   readonly refreshing: Set<Family>;
   endOfRibSent: boolean;
-  full: boolean;
 }
 
 export class Exchange {
-  readonly ribIn = new AdjRibIn();
-  readonly ribOut = new AdjRibOut();
-  readonly #memo = new AttributeMemo();
   readonly #options: ExchangeOptions;
-  readonly #counts = new Map<string, RuleCount>();
+  readonly #received: Received;
   #spec: PeerSpec;
-  #importContext: ImportContext;
-  #source: PathSource | undefined;
   #link: Link | undefined;
-  readonly #sweep = new RefreshSweep();
   #refreshTimer: TimerHandle | undefined;
   #staleTimer: TimerHandle | undefined;
   #quietTimer: TimerHandle | undefined;
@@ -81,57 +71,74 @@ export class Exchange {
   constructor(options: ExchangeOptions) {
     this.#options = options;
     this.#spec = options.spec;
-    this.#importContext = importContext(options.spec, options.config);
+    const { spec, config, locRib } = options;
+    this.#received = new Received(locRib, spec.name, importContext(spec, config));
+  }
+
+  get ribIn(): AdjRibIn {
+    return this.#received.ribIn;
   }
 
   get importRules(): readonly RuleCount[] {
-    return [...this.#counts.values()];
+    return this.#received.importRules;
+  }
+
+  get advertised(): number {
+    return this.#link?.member.advertised ?? 0;
+  }
+
+  /** Whether the peer has been told of the prefix. */
+  isTold(id: number): boolean {
+    const link = this.#link;
+    return link !== undefined && link.group.isTold(link.member, id);
+  }
+
+  /** There is more to tell, and the connection takes it. */
+  get hasWork(): boolean {
+    const link = this.#link;
+    return link !== undefined && !link.member.full && link.group.isBehind(link.member);
   }
 
   established(negotiated: Negotiated, localAddress: Ip | undefined): void {
-    this.#source = {
+    this.#received.open({
       name: this.#spec.name,
       kind: negotiated.peerType,
       address: this.#spec.address,
       routerId: negotiated.peerRouterId,
       client: this.#spec.routeReflectorClient === true,
-    };
-    const target = exportTarget({ spec: this.#spec, config: this.#options.config, negotiated, localAddress });
-    const awaited = new Set(negotiated.families);
+    });
+    const group = this.#groupFor(negotiated, localAddress);
     this.#link = {
       negotiated,
-      target,
-      endOfRibAwaited: awaited,
+      localAddress,
+      group,
+      member: group.join(this.#memberOptions(negotiated)),
+      endOfRibAwaited: new Set(negotiated.families),
       refreshAsked: new Set(),
       refreshing: new Set(),
       endOfRibSent: false,
-      full: false,
     };
     this.#resumeStale(negotiated);
     this.#awaitCompletion(negotiated);
-    this.ribOut.clear();
-    for (const prefix of this.#options.locRib.prefixes()) this.ribOut.touch(prefix);
     this.#options.wake();
   }
 
   down(down: Down): void {
     const peer = this.#link?.negotiated.gracefulRestart;
-    this.#link = undefined;
-    this.ribOut.clear();
-    this.#sweep.clear();
+    this.#unlink();
+    this.#received.sweep.clear();
     this.#clearTimers();
-    this.#retract(this.ribIn.markStale(retainedFamilies(down, peer)));
+    this.#received.retract(this.ribIn.markStale(retainedFamilies(down, peer)));
     if (peer !== undefined && this.ribIn.stale > 0) this.#sweepAfter(peer.restartTimeSec);
     this.#options.wake();
   }
 
   /** The peer is no longer configured: nothing of it stays. */
   remove(): void {
-    this.#link = undefined;
+    this.#unlink();
     this.#clearTimers();
-    this.ribOut.clear();
-    this.#retract(this.ribIn.markStale([]));
-    this.#retract(this.ribIn.sweep());
+    this.#received.retract(this.ribIn.markStale([]));
+    this.#received.retract(this.ribIn.sweep());
     this.#options.wake();
   }
 
@@ -139,20 +146,16 @@ export class Exchange {
   forget(): void {
     if (this.#link !== undefined || this.ribIn.stale === 0) return;
     this.#clearTimers();
-    this.#retract(this.ribIn.sweep());
+    this.#received.retract(this.ribIn.sweep());
     this.#options.wake();
   }
 
   update(message: UpdateMessage): void {
-    for (const prefix of message.withdrawn) this.#withdraw(prefix);
-    const { attributes } = message;
-    const source = this.#source;
-    if (attributes !== undefined && source !== undefined) {
-      for (const { prefix, nextHop } of message.announced) this.#learn({ prefix, nextHop, attributes, source });
-    }
+    const before = this.ribIn.received;
+    this.#received.update(message);
     if (message.endOfRib !== undefined) this.#endOfRib(message.endOfRib);
     this.#options.wake();
-    if (message.announced.length > 0) this.#options.grown();
+    if (this.ribIn.received > before) this.#options.grown();
   }
 
   /** RFC 2918 §4, RFC 7313 §4; families that were not negotiated and unknown subtypes are ignored. */
@@ -172,7 +175,7 @@ export class Exchange {
     if (link === undefined) return;
     for (const family of families) {
       if (link.negotiated.enhancedRefresh) link.refreshAsked.add(family);
-      else this.ribOut.refresh(family);
+      else link.group.refresh(link.member, family);
     }
     this.#options.wake();
   }
@@ -184,7 +187,7 @@ export class Exchange {
     if (link.negotiated.routeRefresh) {
       for (const family of families) this.#send(link, refreshMessage(family, RefreshSubtype.request));
     } else {
-      for (const { path } of this.ribIn.values()) this.#judgeAgain(path);
+      this.#received.judgeAgain();
       this.#options.wake();
     }
   }
@@ -192,38 +195,33 @@ export class Exchange {
   /** New policies or next hops: judge again what is known and told, without touching the session. */
   reconfigure(spec: PeerSpec): void {
     this.#spec = spec;
-    this.#importContext = importContext(spec, this.#options.config);
-    for (const { path } of this.ribIn.values()) this.#judgeAgain(path);
-    if (this.#link !== undefined) {
-      const { negotiated, target } = this.#link;
-      const { localAddress } = target;
-      const next = exportTarget({ spec, config: this.#options.config, negotiated, localAddress });
-      this.#link = { ...this.#link, target: next };
-      for (const prefix of this.#options.locRib.prefixes()) this.ribOut.touch(prefix);
-      this.ribOut.touchSent();
+    this.#received.reconfigure(importContext(spec, this.#options.config));
+    const link = this.#link;
+    if (link !== undefined) {
+      const { negotiated, localAddress, group, member } = link;
+      const next = this.#groupFor(negotiated, localAddress);
+      if (next !== group) {
+        link.member = next.adopt(this.#memberOptions(negotiated), group, member);
+        link.group = next;
+        this.#options.groups.leave(group, member);
+      }
     }
     this.#options.wake();
   }
 
-  touch(prefix: Prefix): void {
-    if (this.#link !== undefined) this.ribOut.touch(prefix);
-  }
-
   drained(): void {
-    if (this.#link !== undefined) this.#link.full = false;
+    if (this.#link !== undefined) this.#link.member.full = false;
     this.flush();
+    if (this.hasWork) this.#options.wake();
   }
 
-  /** Tell the peer what is pending, as long as the connection takes it; End-of-RIB once when all is told. */
+  /** Tell the peer what it has not been told yet, as long as the connection takes it; End-of-RIB once when all is told. */
   flush(): void {
     const link = this.#link;
     if (link === undefined) return;
     this.#markBegin(link);
-    while (this.ribOut.pending > 0 && !link.full) {
-      const changes = this.ribOut.drain((prefix) => this.#resolve(prefix, link.target), DRAIN_LIMIT);
-      for (const bytes of encodeUpdates(changes, link.negotiated.context)) this.#send(link, bytes);
-    }
-    if (this.ribOut.pending > 0) return;
+    link.group.catchUp(link.member);
+    if (link.group.isBehind(link.member)) return;
     for (const family of link.refreshing) this.#send(link, refreshMessage(family, RefreshSubtype.end));
     link.refreshing.clear();
     if (link.endOfRibSent || !this.#options.mayEndOfRib()) return;
@@ -234,11 +232,11 @@ export class Exchange {
 
   /** RFC 7313 §4.1: no refresh before the initial update is over. */
   #markBegin(link: Link): void {
-    if (!link.endOfRibSent || link.full) return;
+    if (!link.endOfRibSent || link.member.full) return;
     for (const family of link.refreshAsked) {
       this.#send(link, refreshMessage(family, RefreshSubtype.begin));
       link.refreshing.add(family);
-      this.ribOut.refresh(family);
+      link.group.refresh(link.member, family);
     }
     link.refreshAsked.clear();
   }
@@ -246,79 +244,44 @@ export class Exchange {
   /** Take everything back before a shutdown. */
   withdrawAll(): void {
     const link = this.#link;
-    if (link === undefined) return;
-    this.ribOut.touchSent();
-    const changes = this.ribOut.drain(() => undefined, Number.POSITIVE_INFINITY);
-    for (const bytes of encodeUpdates(changes, link.negotiated.context)) this.#send(link, bytes);
+    if (link !== undefined) link.group.withdrawAll(link.member);
+  }
+
+  #groupFor(negotiated: Negotiated, localAddress: Ip | undefined): UpdateGroup {
+    const target = exportTarget({ spec: this.#spec, config: this.#options.config, negotiated, localAddress });
+    return this.#options.groups.groupFor(target, negotiated.context);
+  }
+
+  #memberOptions({ peerRouterId }: Negotiated) {
+    return { name: this.#spec.name, routerId: peerRouterId, write: this.#options.write };
+  }
+
+  #unlink(): void {
+    const link = this.#link;
+    this.#link = undefined;
+    if (link !== undefined) this.#options.groups.leave(link.group, link.member);
   }
 
   #send(link: Link, bytes: Uint8Array): void {
-    if (!this.#options.write(bytes)) link.full = true;
-  }
-
-  #resolve(prefix: Prefix, target: ExportTarget): RouteOut | undefined {
-    const best = this.#options.locRib.best(prefix);
-    return best === undefined ? undefined : exportPath(best, target).route;
-  }
-
-  #withdraw(prefix: Prefix): void {
-    this.#sweep.seen(prefix);
-    if (this.ribIn.withdraw(prefix)) this.#retract([prefix]);
+    if (!this.#options.write(bytes)) link.member.full = true;
   }
 
   #beginRefresh(family: Family): void {
-    this.#sweep.begin(
-      family,
-      [...this.ribIn.values()].map(({ path }) => path.prefix),
-    );
+    this.#received.beginRefresh(family);
     const { timers } = this.#options;
     if (this.#refreshTimer !== undefined) timers.clear(this.#refreshTimer);
     this.#refreshTimer = timers.set(() => {
-      for (const open of this.#sweep.open) this.#endRefresh(open);
+      for (const open of this.#received.sweep.open) this.#endRefresh(open);
     }, STALE_SEC * 1000);
   }
 
   #endRefresh(family: Family): void {
-    for (const prefix of this.#sweep.end(family)) this.#withdraw(prefix);
+    this.#received.endRefresh(family);
     this.#options.wake();
   }
 
-  #learn(path: Path): void {
-    this.#sweep.seen(path.prefix);
-    const { refused, used } = this.#judge(path);
-    this.ribIn.announce({ path, refused });
-    this.#publish(path.prefix, used);
-  }
-
-  #judgeAgain(path: Path): void {
-    const { refused, used } = this.#judge(path);
-    this.ribIn.judge(path.prefix, refused);
-    this.#publish(path.prefix, used);
-  }
-
-  /** Why not, or the path as the policy wants it; the received one stays in Adj-RIB-In for the next policy. */
-  #judge(path: Path): { readonly refused: string | undefined; readonly used: Path | undefined } {
-    const { refused, rule, set } = judgeImport(path, this.#importContext);
-    this.#countRule(rule ?? refused ?? 'default', refused === undefined ? 'accept' : 'reject');
-    return { refused, used: refused === undefined ? changePath(path, set, this.#memo) : undefined };
-  }
-
-  #countRule(rule: string, action: RuleCount['action']): void {
-    const key = `${action} ${rule}`;
-    this.#counts.set(key, { rule, action, count: (this.#counts.get(key)?.count ?? 0) + 1 });
-  }
-
-  #publish(prefix: Prefix, used: Path | undefined): void {
-    if (used !== undefined) this.#options.locRib.offer(used);
-    else this.#options.locRib.retract(this.#spec.name, prefix);
-  }
-
-  #retract(prefixes: readonly Prefix[]): void {
-    for (const prefix of prefixes) this.#options.locRib.retract(this.#spec.name, prefix);
-  }
-
   #endOfRib(family: Family): void {
-    this.#retract(this.ribIn.sweep(family));
+    this.#received.retract(this.ribIn.sweep(family));
     const link = this.#link;
     if (link === undefined) return;
     link.endOfRibAwaited.delete(family);
@@ -331,7 +294,8 @@ export class Exchange {
   #resumeStale(negotiated: Negotiated): void {
     this.#clearTimers();
     const preserved = preservedFamilies(negotiated);
-    for (const family of [4, 6] as const) if (!preserved.includes(family)) this.#retract(this.ribIn.sweep(family));
+    for (const family of [4, 6] as const)
+      if (!preserved.includes(family)) this.#received.retract(this.ribIn.sweep(family));
     if (this.ribIn.stale > 0) this.#sweepAfter(STALE_SEC);
   }
 
@@ -345,7 +309,7 @@ export class Exchange {
 
   #sweepAfter(sec: number): void {
     this.#staleTimer = this.#options.timers.set(() => {
-      this.#retract(this.ribIn.sweep());
+      this.#received.retract(this.ribIn.sweep());
       this.#options.wake();
     }, sec * 1000);
   }

@@ -29,6 +29,8 @@ export type {
   Wire,
   WireHandlers,
 } from './session/transport.ts';
+export type { PullingSpeaker } from './pipeline.ts';
+export { type PackedBestPaths, unpackBestPaths } from './rib/outbox.ts';
 export { createSpeaker } from './speaker.ts';
 export type {
   BestPathBatch,

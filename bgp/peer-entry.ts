@@ -49,6 +49,12 @@ export function ceaseFor({ peer }: PeerEntry, subcode: number, data?: Uint8Array
   return peer.negotiated?.gracefulRestart?.notification ? hardReset(cease) : cease;
 }
 
+/** No session, nothing kept of the last one, and no reason to remember it. */
+export function isGone({ peer, exchange, suspended }: PeerEntry): boolean {
+  const isDown = peer.state === 'idle' || peer.state === 'active';
+  return isDown && exchange.ribIn.stale === 0 && suspended === undefined;
+}
+
 /** RFC 4486 §4: address family and upper bound of a Maximum Number of Prefixes Reached. */
 export function prefixLimitData(limit: number): Uint8Array {
   const { afi, safi } = toAfiSafi(4);

@@ -1,20 +1,28 @@
 /**
  * A BGP-4 speaker: listeners, peers, and the pipeline between their RIBs (RFC 4271 §3.2).
  *
- * Peers hand received routes to their exchange, which changes the Loc-RIB; everything that follows from that (decision,
- * best-path batches, updates to the other peers) happens once per tick of a few milliseconds, so that a burst costs one
- * decision per prefix and one write per peer. After stop() nothing is reported: the caller's kernel must not change.
+ * Peers hand received routes to their exchange, which changes the Loc-RIB; everything that follows from that is
+ * pipeline.ts. After stop() nothing is reported: the caller's kernel must not change.
  */
 import type { Prefix } from '#net';
 import { diff, type TimerHandle } from '#reconcile';
 import { Exchange } from './exchange.ts';
 import { CeaseSubcode } from './iana.ts';
 import { Listening } from './listening.ts';
-import { ceaseFor, localParameters, type PeerEntry, sameValue, sessionPart, socketOptions } from './peer-entry.ts';
+import {
+  ceaseFor,
+  isGone,
+  localParameters,
+  type PeerEntry,
+  sameValue,
+  sessionPart,
+  socketOptions,
+} from './peer-entry.ts';
 import { PeerConfig } from './peer-config.ts';
 import { admittedPeer, rangeLimitOf } from './peer-table.ts';
-import { type BestChange, LocRib } from './rib/loc-rib.ts';
-import { LOCAL_SOURCE, localPath } from './rib/path.ts';
+import { Pipeline, type PullingSpeaker } from './pipeline.ts';
+import type { PackedBestPaths } from './rib/outbox.ts';
+import { LOCAL_SOURCE, localRoute } from './rib/path.ts';
 import { Deferral, isCollision } from './session/graceful-restart.ts';
 import type { LocalParameters } from './session/negotiate.ts';
 import { Peer, type PeerHooks } from './session/peer.ts';
@@ -28,14 +36,12 @@ import type {
   PeerStatus,
   ResetKind,
   RouteView,
-  Speaker,
   SpeakerOptions,
 } from './speaker-types.ts';
 import { enforceLimit, forgetSuspension, limitOf, resume } from './suspension.ts';
-import { toBestPathChange, viewPeer, viewRange, viewRoutes } from './views.ts';
+import { viewPeer, viewRange, viewRoutes } from './views.ts';
 import type { UpdateMessage } from './wire/update.ts';
 
-const TICK_MS = 2;
 const DEFERRAL_SEC = 60;
 /** How often it is looked whether an admitted peer is gone. */
 const FORGET_MS = 5_000;
@@ -43,24 +49,21 @@ const FORGET_MS = 5_000;
 const SHUTDOWN_MS = 100;
 
 /** A speaker that does nothing yet; start() opens its listeners. */
-export function createSpeaker(options: SpeakerOptions): Speaker {
+export function createSpeaker(options: SpeakerOptions): PullingSpeaker {
   return new BgpSpeaker(options);
 }
 
-class BgpSpeaker implements Speaker {
+class BgpSpeaker implements PullingSpeaker {
   readonly #options: SpeakerOptions;
   readonly #transport: Transport;
   readonly #listening: Listening;
   readonly #config: PeerConfig;
   readonly #entries = new Map<string, PeerEntry>();
-  readonly #locRib = new LocRib();
+  readonly #pipeline: Pipeline;
   readonly #deferral = new Deferral();
   #originated: ReadonlyMap<Prefix, OriginatedRoute> | undefined;
-  #bestPaths: (batch: BestPathBatch) => void = () => {};
   #peerChange: (change: PeerChange) => void = () => {};
-  #tick: TimerHandle | undefined;
   #deferralTimer: TimerHandle | undefined;
-  #reportedInSync = false;
   #stopped = false;
 
   constructor(options: SpeakerOptions) {
@@ -68,6 +71,11 @@ class BgpSpeaker implements Speaker {
     this.#transport = options.transport ?? createTcpTransport();
     this.#listening = new Listening(this.#transport);
     this.#config = new PeerConfig(options.log);
+    this.#pipeline = new Pipeline({
+      timers: options.timers,
+      exchanges: () => [...this.#entries.values()].map(({ exchange }) => exchange),
+      inSync: () => this.#deferral.over,
+    });
   }
 
   async start(): Promise<void> {
@@ -79,7 +87,8 @@ class BgpSpeaker implements Speaker {
     if (this.#stopped) return;
     this.#stopped = true;
     const { timers } = this.#options;
-    for (const handle of [this.#tick, this.#deferralTimer]) if (handle !== undefined) timers.clear(handle);
+    this.#pipeline.stop();
+    if (this.#deferralTimer !== undefined) timers.clear(this.#deferralTimer);
     this.#listening.close();
     for (const entry of this.#entries.values()) {
       forgetSuspension(entry, timers);
@@ -135,9 +144,10 @@ class BgpSpeaker implements Speaker {
     const before: ReadonlyMap<Prefix, OriginatedRoute> = this.#originated ?? new Map();
     const { add, change, remove } = diff(desired, before, sameValue);
     this.#originated = desired;
-    for (const prefix of remove.keys()) this.#locRib.retract(LOCAL_SOURCE.name, prefix);
+    const { locRib, table } = this.#pipeline;
+    for (const prefix of remove.keys()) locRib.retract(table.intern(prefix), LOCAL_SOURCE.name);
     for (const route of [...add.values(), ...[...change.values()].map(({ to }) => to)]) {
-      this.#locRib.offer(localPath(route.prefix, route.communities ?? []));
+      locRib.offer(table.intern(route.prefix), localRoute(route.communities ?? []));
     }
     this.#wake();
   }
@@ -152,11 +162,19 @@ class BgpSpeaker implements Speaker {
   }
 
   routes(): Promise<readonly RouteView[]> {
-    return Promise.resolve(viewRoutes(this.#locRib, [...this.#entries.values()]));
+    return Promise.resolve(viewRoutes(this.#pipeline.locRib, [...this.#entries.values()]));
   }
 
   onBestPaths(listener: (batch: BestPathBatch) => void): void {
-    this.#bestPaths = listener;
+    this.#pipeline.onBestPaths(listener);
+  }
+
+  onBestPathsReady(listener: () => void): void {
+    this.#pipeline.onBestPathsReady(listener);
+  }
+
+  takeBestPaths(limit: number): PackedBestPaths | undefined {
+    return this.#pipeline.takeBestPaths(limit);
   }
 
   onPeerChange(listener: (change: PeerChange) => void): void {
@@ -209,9 +227,7 @@ class BgpSpeaker implements Speaker {
     const { name } = entry.spec;
     this.#options.timers.set(() => {
       if (this.#stopped || this.#entries.get(name) !== entry) return;
-      const { state } = entry.peer;
-      const isGone = (state === 'idle' || state === 'active') && entry.exchange.ribIn.stale === 0;
-      if (!isGone || entry.suspended !== undefined) this.#forgetWhenGone(entry);
+      if (!isGone(entry)) this.#forgetWhenGone(entry);
       else {
         this.#remove(name, CeaseSubcode.peerDeconfigured);
         this.#config.forget(name);
@@ -250,7 +266,8 @@ class BgpSpeaker implements Speaker {
       spec,
       config,
       timers,
-      locRib: this.#locRib,
+      locRib: this.#pipeline.locRib,
+      groups: this.#pipeline.groups,
       write: (bytes) => entry.peer.write(bytes),
       wake: () => this.#wake(),
       complete: () => {
@@ -376,26 +393,6 @@ class BgpSpeaker implements Speaker {
   }
 
   #wake(): void {
-    if (this.#tick !== undefined || this.#stopped) return;
-    this.#tick = this.#options.timers.set(() => {
-      this.#tick = undefined;
-      this.#run();
-    }, TICK_MS);
-  }
-
-  #run(): void {
-    const changes = this.#locRib.decide();
-    const entries = [...this.#entries.values()];
-    for (const { prefix } of changes) for (const { exchange } of entries) exchange.touch(prefix);
-    this.#report(changes);
-    for (const { exchange } of entries) exchange.flush();
-  }
-
-  #report(changes: readonly BestChange[]): void {
-    const learned = changes.filter(({ nextHopsChanged }) => nextHopsChanged).map(toBestPathChange);
-    const inSync = this.#deferral.over;
-    if (learned.length === 0 && inSync === this.#reportedInSync) return;
-    this.#reportedInSync = inSync;
-    this.#bestPaths({ changes: learned, inSync });
+    this.#pipeline.wake();
   }
 }

@@ -3,13 +3,13 @@
  *
  * Built on demand from the RIBs; the verdicts are those of the running selection, computed again by the same function.
  */
-import { comparePrefix, type Prefix } from '#net';
+import { comparePrefix } from '#net';
 import { choose, type Verdict } from './rib/decision.ts';
-import type { BestChange, LocRib } from './rib/loc-rib.ts';
-import { formatAsPath, localPrefOf, type Path } from './rib/path.ts';
+import type { LocRib } from './rib/loc-rib.ts';
+import { formatAsPath, localPrefOf, type Route } from './rib/path.ts';
 import type { PeerEntry } from './peer-entry.ts';
 import type { PrefixLimit } from './policy/prefix-limit.ts';
-import type { BestPathChange, PathView, PeerSpec, PeerStatus, RouteView } from './speaker-types.ts';
+import type { PathView, PeerSpec, PeerStatus, RouteView } from './speaker-types.ts';
 
 export function viewPeer(
   entry: PeerEntry,
@@ -30,7 +30,7 @@ export function viewPeer(
     received: exchange.ribIn.received,
     accepted: exchange.ribIn.accepted,
     stale: exchange.ribIn.stale,
-    advertised: exchange.ribOut.advertised,
+    advertised: exchange.advertised,
     flaps,
     importRules: exchange.importRules,
     refused: entry.refused,
@@ -80,34 +80,38 @@ export function viewRange(spec: PeerSpec, refused: string | undefined): PeerStat
 
 /** Every prefix of the Loc-RIB and of refused routes, in order. */
 export function viewRoutes(locRib: LocRib, entries: readonly PeerEntry[]): readonly RouteView[] {
-  const refused = new Map<Prefix, PathView[]>();
+  const refused = new Map<number, PathView[]>();
+  const ids = new Set<number>();
+  locRib.forEach((id) => ids.add(id));
   for (const { exchange } of entries) {
-    for (const { path, refused: why } of exchange.ribIn.values()) {
-      if (why === undefined) continue;
-      const views = refused.get(path.prefix) ?? [];
-      views.push(viewPath(path, { best: false, used: false, stale: exchange.ribIn.isStale(path.prefix), why }));
-      refused.set(path.prefix, views);
-    }
+    exchange.ribIn.forEach((id, { route, refused: why }) => {
+      if (why === undefined) return;
+      const views = refused.get(id) ?? [];
+      views.push(viewPath(route, { best: false, used: false, stale: exchange.ribIn.isStale(id), why }));
+      refused.set(id, views);
+      ids.add(id);
+    });
   }
   const byName = new Map(entries.map((entry) => [entry.spec.name, entry]));
-  const prefixes = new Set([...locRib.prefixes(), ...refused.keys()]);
-  return [...prefixes].sort(comparePrefix).map((prefix) => {
-    const verdict = choose(locRib.paths(prefix));
-    const candidates = verdict === undefined ? [] : viewVerdict(verdict, byName);
-    return {
-      prefix,
-      nextHops: [
-        ...new Set(candidates.flatMap(({ used, nextHop }) => (used && nextHop !== undefined ? [nextHop] : []))),
-      ],
-      paths: [...candidates, ...(refused.get(prefix) ?? [])],
-      advertisedTo: entries.filter(({ exchange }) => exchange.ribOut.get(prefix)).map(({ spec }) => spec.name),
-    };
-  });
+  const named = [...ids].map((id) => ({ id, prefix: locRib.table.prefix(id) }));
+  return named
+    .sort((a, b) => comparePrefix(a.prefix, b.prefix))
+    .map(({ id, prefix }) => {
+      const verdict = choose(locRib.routes(id));
+      const candidates = verdict === undefined ? [] : viewVerdict(id, verdict, byName);
+      return {
+        prefix,
+        nextHops: [
+          ...new Set(candidates.flatMap(({ used, nextHop }) => (used && nextHop !== undefined ? [nextHop] : []))),
+        ],
+        paths: [...candidates, ...(refused.get(id) ?? [])],
+        advertisedTo: entries.filter(({ exchange }) => exchange.isTold(id)).map(({ spec }) => spec.name),
+      };
+    });
 }
 
-function viewVerdict(verdict: Verdict, entries: ReadonlyMap<string, PeerEntry>): readonly PathView[] {
-  const isStale = ({ source, prefix }: Path): boolean =>
-    entries.get(source.name)?.exchange.ribIn.isStale(prefix) ?? false;
+function viewVerdict(id: number, verdict: Verdict, entries: ReadonlyMap<string, PeerEntry>): readonly PathView[] {
+  const isStale = ({ source }: Route): boolean => entries.get(source.name)?.exchange.ribIn.isStale(id) ?? false;
   const best = viewPath(verdict.best, { best: true, used: true, stale: isStale(verdict.best), why: '' });
   const losers = verdict.losers.map(({ path, step }) =>
     viewPath(path, {
@@ -120,7 +124,7 @@ function viewVerdict(verdict: Verdict, entries: ReadonlyMap<string, PeerEntry>):
   return [best, ...losers];
 }
 
-function viewPath(path: Path, verdict: Pick<PathView, 'best' | 'used' | 'stale' | 'why'>): PathView {
+function viewPath(path: Route, verdict: Pick<PathView, 'best' | 'used' | 'stale' | 'why'>): PathView {
   return {
     peer: path.source.name,
     source: path.source.kind,
@@ -132,10 +136,4 @@ function viewPath(path: Path, verdict: Pick<PathView, 'best' | 'used' | 'stale' 
     med: path.attributes.med,
     communities: path.attributes.communities,
   };
-}
-
-/** What a program is told about a prefix. */
-export function toBestPathChange({ prefix, nextHops, best, previous }: BestChange): BestPathChange {
-  const kinds = [best?.source.kind, previous?.source.kind];
-  return { prefix, nextHops, source: kinds.find((kind) => kind !== undefined && kind !== 'local') ?? 'ibgp' };
 }

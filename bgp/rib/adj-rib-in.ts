@@ -2,21 +2,30 @@
  * Adj-RIB-In: what one peer told us, whether we use it or not (RFC 4271 §3.2), and which of it is stale (RFC 4724).
  *
  * Pure. Refused routes are kept with their reason: a changed policy then needs no ROUTE-REFRESH, and a looking glass can
- * show what was turned away. Every prefix in the stale set is also in the table.
+ * show what was turned away. One reference per prefix: routes that share attributes and verdict share the RouteIn.
+ * Every prefix in the stale set is also in the table.
  */
-import { type Family, type Prefix, prefixFamily } from '#net';
-import type { Path } from './path.ts';
+import type { Family } from '#net';
+import { Column } from './column.ts';
+import type { Route } from './path.ts';
+import type { PrefixTable } from './prefix-table.ts';
 
 export interface RouteIn {
-  readonly path: Path;
+  /** As received. */
+  readonly route: Route;
   /** Why it may not be used; undefined = accepted. */
   readonly refused: string | undefined;
 }
 
-export class AdjRibIn {
-  readonly #routes = new Map<Prefix, RouteIn>();
-  readonly #stale = new Set<Prefix>();
+export class AdjRibIn<T extends RouteIn = RouteIn> {
+  readonly #table: PrefixTable;
+  readonly #routes = new Column<T>();
+  readonly #stale = new Set<number>();
   #accepted = 0;
+
+  constructor(table: PrefixTable) {
+    this.#table = table;
+  }
 
   get received(): number {
     return this.#routes.size;
@@ -30,65 +39,67 @@ export class AdjRibIn {
     return this.#stale.size;
   }
 
-  isStale(prefix: Prefix): boolean {
-    return this.#stale.has(prefix);
+  isStale(id: number): boolean {
+    return this.#stale.has(id);
   }
 
-  get(prefix: Prefix): RouteIn | undefined {
-    return this.#routes.get(prefix);
+  get(id: number): T | undefined {
+    return this.#routes.get(id);
   }
 
-  values(): IterableIterator<RouteIn> {
-    return this.#routes.values();
+  forEach(visit: (id: number, route: T) => void): void {
+    this.#routes.forEach(visit);
   }
 
-  /** Implicitly replaces what the peer said before · RFC 4271 §3.1. */
-  announce(route: RouteIn): void {
-    const { prefix } = route.path;
-    this.#count(this.#routes.get(prefix), route);
-    this.#routes.set(prefix, route);
-    this.#stale.delete(prefix);
+  /** Implicitly replaces what the peer said before · RFC 4271 §3.1 · returns what that was. */
+  announce(id: number, route: T): T | undefined {
+    if (this.#stale.size > 0) this.#stale.delete(id);
+    return this.#replace(id, route);
   }
 
   /** Another verdict on a known route; leaves staleness alone. */
-  judge(prefix: Prefix, refused: string | undefined): void {
-    const route = this.#routes.get(prefix);
-    if (route === undefined) return;
-    const judged = { path: route.path, refused };
-    this.#count(route, judged);
-    this.#routes.set(prefix, judged);
+  judge(id: number, route: T): void {
+    if (this.#routes.get(id) !== undefined) this.#replace(id, route);
   }
 
   /** Returns whether there was such a route. */
-  withdraw(prefix: Prefix): boolean {
-    this.#count(this.#routes.get(prefix), undefined);
-    this.#stale.delete(prefix);
-    return this.#routes.delete(prefix);
+  withdraw(id: number): boolean {
+    if (this.#stale.size > 0) this.#stale.delete(id);
+    return this.#replace(id, undefined) !== undefined;
   }
 
   /**
    * The session ended: keep these families as stale, drop the rest, and drop what was stale already, because a route
    * may outlive one restart only · RFC 4724 §4.2. Returns what was dropped.
    */
-  markStale(families: readonly Family[]): readonly Prefix[] {
-    const dropped: Prefix[] = [];
-    for (const prefix of this.#routes.keys()) {
-      if (this.#stale.has(prefix) || !families.includes(prefixFamily(prefix))) dropped.push(prefix);
-      else this.#stale.add(prefix);
-    }
-    for (const prefix of dropped) this.withdraw(prefix);
+  markStale(families: readonly Family[]): readonly number[] {
+    const dropped: number[] = [];
+    this.#routes.forEach((id) => {
+      if (this.#stale.has(id) || !families.includes(this.#table.family(id))) dropped.push(id);
+      else this.#stale.add(id);
+    });
+    if (dropped.length === this.#routes.size) this.#clear();
+    else for (const id of dropped) this.withdraw(id);
     return dropped;
   }
 
   /** Drop what is still stale; of one family, or all. Returns what was dropped. */
-  sweep(family?: Family): readonly Prefix[] {
-    const dropped = [...this.#stale].filter((prefix) => family === undefined || prefixFamily(prefix) === family);
-    for (const prefix of dropped) this.withdraw(prefix);
+  sweep(family?: Family): readonly number[] {
+    const dropped = [...this.#stale].filter((id) => family === undefined || this.#table.family(id) === family);
+    for (const id of dropped) this.withdraw(id);
     return dropped;
   }
 
-  #count(before: RouteIn | undefined, after: RouteIn | undefined): void {
+  #clear(): void {
+    this.#routes.clear();
+    this.#stale.clear();
+    this.#accepted = 0;
+  }
+
+  #replace(id: number, route: T | undefined): T | undefined {
+    const before = this.#routes.set(id, route);
     if (before !== undefined && before.refused === undefined) this.#accepted -= 1;
-    if (after !== undefined && after.refused === undefined) this.#accepted += 1;
+    if (route !== undefined && route.refused === undefined) this.#accepted += 1;
+    return before;
   }
 }

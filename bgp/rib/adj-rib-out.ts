@@ -1,98 +1,135 @@
 /**
- * Adj-RIB-Out: what one peer was told, and which prefixes have to be looked at again (RFC 4271 §3.2, §9.2).
+ * Adj-RIB-Out of an update group: what each best path becomes for peers that are told the same way (RFC 4271 §9.1.3).
  *
- * Pure. Changes are not queued, only their prefixes: a peer that reads slowly costs one set entry per prefix, however
- * often the route changes meanwhile, and is told the last state only.
+ * Pure. The export policy, the attributes and their encoding are worked out once per route and prefix class, then shared
+ * by all prefixes and all peers of the group. A route is not told to the peer it came from, nor a reflected one to the
+ * router that originated it (RFC 4456 §8): that is its audience, decided per peer when messages go out.
  */
-import { type Family, type Ip, type Prefix, prefixFamily } from '#net';
-import type { PathAttributes } from '../wire/attribute/attributes.ts';
-import type { AnnouncedGroup, Changes } from '../wire/pack.ts';
-import { fingerprint } from './path.ts';
+import type { Ip } from '#net';
+import { PrefixClasses } from '../policy/prefix-classes.ts';
+import type { WireContext } from '../wire/context.ts';
+import { announceTemplate, type UpdateTemplate } from '../wire/template.ts';
+import { Column } from './column.ts';
+import { type ExportTarget, exportPath } from './export.ts';
+import type { LocRib } from './loc-rib.ts';
+import type { Route } from './path.ts';
 
-export interface RouteOut {
-  readonly nextHop: Ip;
-  readonly attributes: PathAttributes;
+/** All but the peers that told it or made it. */
+export interface Audience {
+  /** Name of the peer the route came from. */
+  readonly source: string;
+  /** Router id of a reflected route's origin. */
+  readonly originator: Ip | undefined;
+}
+
+/** What the group tells of one route. */
+export interface RouteTold {
+  readonly template: UpdateTemplate;
+  readonly audience: Audience;
+  /** Prefixes to announce with it in the batch under way; belongs to whoever collects. */
+  batch: number[] | undefined;
+}
+
+/** No peer has this name: what one peer of a group must not hear, the others must. */
+const NOBODY = '\u0000';
+
+interface Answers {
+  lastClass: number;
+  last: RouteTold | undefined;
+  readonly byClass: Map<number, RouteTold | undefined>;
 }
 
 export class AdjRibOut {
-  readonly #sent = new Map<Prefix, RouteOut>();
-  readonly #pending = new Set<Prefix>();
-  /** Told before, to be told again even if unchanged (ROUTE-REFRESH). */
-  readonly #repeat = new Set<Prefix>();
+  readonly #told = new Column<RouteTold>();
+  readonly #locRib: LocRib;
+  readonly #target: ExportTarget;
+  readonly #context: WireContext;
+  readonly #classes: PrefixClasses;
+  readonly #answers = new WeakMap<Route, Answers>();
+  readonly #audiences = new Map<string, Audience>();
 
-  get advertised(): number {
-    return this.#sent.size;
+  constructor(locRib: LocRib, target: ExportTarget, context: WireContext) {
+    const { peerRouterId: _, ...shared } = target;
+    this.#locRib = locRib;
+    this.#target = { ...shared, name: NOBODY };
+    this.#context = context;
+    this.#classes = new PrefixClasses(target.policy);
   }
 
-  get pending(): number {
-    return this.#pending.size;
+  get size(): number {
+    return this.#told.size;
   }
 
-  get(prefix: Prefix): RouteOut | undefined {
-    return this.#sent.get(prefix);
+  get(id: number): RouteTold | undefined {
+    return this.#told.get(id);
   }
 
-  touch(prefix: Prefix): void {
-    this.#pending.add(prefix);
+  set(id: number, told: RouteTold | undefined): void {
+    this.#told.set(id, told);
   }
 
-  /** Tell all of one family again · RFC 2918 §4. */
-  refresh(family: Family): void {
-    for (const prefix of this.#sent.keys()) {
-      if (prefixFamily(prefix) !== family) continue;
-      this.#repeat.add(prefix);
-      this.#pending.add(prefix);
+  forEach(visit: (id: number, told: RouteTold) => void): void {
+    this.#told.forEach(visit);
+  }
+
+  /** What has to be told of the prefix now; undefined = nothing. */
+  resolve(id: number): RouteTold | undefined {
+    const best = this.#locRib.best(id);
+    if (best === undefined) return undefined;
+    const answers = this.#answersFor(best);
+    const prefixClass = this.#classes.classOf(this.#locRib.table, id);
+    if (answers.lastClass === prefixClass) return this.#fitting(id, answers.last);
+    let told = answers.byClass.get(prefixClass);
+    if (told === undefined && !answers.byClass.has(prefixClass)) {
+      told = this.#export(best, id);
+      answers.byClass.set(prefixClass, told);
     }
+    answers.lastClass = prefixClass;
+    answers.last = told;
+    return this.#fitting(id, told);
   }
 
-  /** Look at everything told so far again, after a change of policy or next hop. */
-  touchSent(): void {
-    for (const prefix of this.#sent.keys()) this.#pending.add(prefix);
+  #answersFor(route: Route): Answers {
+    const known = this.#answers.get(route);
+    if (known !== undefined) return known;
+    const made: Answers = { lastClass: -1, last: undefined, byClass: new Map() };
+    this.#answers.set(route, made);
+    return made;
   }
 
-  /** The session ended: the peer knows nothing any more. */
-  clear(): void {
-    this.#sent.clear();
-    this.#pending.clear();
-    this.#repeat.clear();
+  /** A route whose attributes leave no room for the prefix cannot be told · RFC 8654 §4. */
+  #fitting(id: number, told: RouteTold | undefined): RouteTold | undefined {
+    return told !== undefined && this.#locRib.table.nlriBytes(id) <= told.template.room ? told : undefined;
   }
 
-  /** Take at most `limit` pending prefixes and return what the peer has to be told about them, grouped for packing. */
-  drain(resolve: (prefix: Prefix) => RouteOut | undefined, limit: number): Changes {
-    const withdrawn: Prefix[] = [];
-    const groups = new Map<string, AnnouncedGroup & { readonly prefixes: Prefix[] }>();
-    let taken = 0;
-    for (const prefix of this.#pending) {
-      if (taken === limit) break;
-      taken += 1;
-      this.#pending.delete(prefix);
-      const route = resolve(prefix);
-      if (route === undefined) {
-        if (this.#sent.delete(prefix)) withdrawn.push(prefix);
-      } else if (this.#isNews(prefix, route)) {
-        this.#sent.set(prefix, route);
-        addToGroup(groups, prefix, route);
-      }
-      this.#repeat.delete(prefix);
-    }
-    return { withdrawn, announced: [...groups.values()] };
+  #export(route: Route, id: number): RouteTold | undefined {
+    const { table } = this.#locRib;
+    const { route: out } = exportPath({ prefix: table.prefix(id), ...route }, this.#target);
+    if (out === undefined) return undefined;
+    const template = announceTemplate({ ...out, family: table.family(id) }, this.#context);
+    const reflected = route.source.kind === 'ibgp' && this.#target.peerType === 'ibgp';
+    const originator = reflected ? (route.attributes.originatorId ?? route.source.routerId) : undefined;
+    return { template, audience: this.#audience(route.source.name, originator), batch: undefined };
   }
 
-  #isNews(prefix: Prefix, route: RouteOut): boolean {
-    const sent = this.#sent.get(prefix);
-    if (sent === undefined || this.#repeat.has(prefix) || sent.nextHop !== route.nextHop) return true;
-    return sent.attributes !== route.attributes && fingerprint(sent.attributes) !== fingerprint(route.attributes);
+  #audience(source: string, originator: Ip | undefined): Audience {
+    const key = `${source} ${originator ?? ''}`;
+    const known = this.#audiences.get(key);
+    if (known !== undefined) return known;
+    const made = { source, originator };
+    this.#audiences.set(key, made);
+    return made;
   }
 }
 
-function addToGroup(
-  groups: Map<string, AnnouncedGroup & { readonly prefixes: Prefix[] }>,
-  prefix: Prefix,
-  { attributes, nextHop }: RouteOut,
-): void {
-  const family = prefixFamily(prefix);
-  const key = `${family} ${nextHop} ${fingerprint(attributes)}`;
-  const group = groups.get(key);
-  if (group === undefined) groups.set(key, { attributes, family, nextHop, prefixes: [prefix] });
-  else group.prefixes.push(prefix);
+/** Whether a peer hears of both alike: same message apart from the prefix. */
+export function tellsTheSame(a: RouteTold, b: RouteTold): boolean {
+  if (a === b || a.template === b.template) return true;
+  return sameBytes(a.template.before, b.template.before) && sameBytes(a.template.after, b.template.after);
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at += 1) if (a[at] !== b[at]) return false;
+  return true;
 }

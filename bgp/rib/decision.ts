@@ -7,15 +7,15 @@
  * no step for the interior cost: the nodes we serve have no IGP that could tell one.
  */
 import { compareIp, type Ip } from '#net';
-import { asPathLength, localPrefOf, neighbourAs, type Path } from './path.ts';
+import { asPathLength, localPrefOf, neighbourAs, type Route } from './path.ts';
 
 export interface Step {
   readonly step: string;
   readonly rfc: string;
   /** Negative when a is preferred. */
-  readonly compare: (a: Path, b: Path) => number;
+  readonly compare: (a: Route, b: Route) => number;
   /** Compare only paths with an equal value. */
-  readonly within?: (path: Path) => number;
+  readonly within?: (path: Route) => number;
   /** Paths that differ from here on only are used together (ECMP). */
   readonly tieBreak?: true;
 }
@@ -73,24 +73,24 @@ const STEPS: readonly Step[] = [
   },
 ];
 
-export interface Loser {
-  readonly path: Path;
+export interface Loser<P extends Route = Route> {
+  readonly path: P;
   readonly step: Step;
 }
 
 /** Who won, who may be used beside it, and what made each other lose. */
-export interface Verdict {
-  readonly best: Path;
+export interface Verdict<P extends Route = Route> {
+  readonly best: P;
   /** The winner and all paths that only a tie-break told from it. */
-  readonly multipath: readonly Path[];
-  readonly losers: readonly Loser[];
+  readonly multipath: readonly P[];
+  readonly losers: readonly Loser<P>[];
 }
 
 /** Select among the paths to one prefix; undefined when there is none · one path per source name. */
-export function choose(paths: readonly Path[]): Verdict | undefined {
+export function choose<P extends Route>(paths: readonly P[]): Verdict<P> | undefined {
   let left = paths;
-  let multipath: readonly Path[] | undefined;
-  const losers: Loser[] = [];
+  let multipath: readonly P[] | undefined;
+  const losers: Loser<P>[] = [];
   for (const step of STEPS) {
     if (left.length <= 1) break;
     if (step.tieBreak) multipath ??= left;
@@ -102,17 +102,17 @@ export function choose(paths: readonly Path[]): Verdict | undefined {
   return best === undefined ? undefined : { best, multipath: multipath ?? left, losers };
 }
 
-function beats(step: Step, other: Path, path: Path): boolean {
+function beats(step: Step, other: Route, path: Route): boolean {
   if (step.within !== undefined && step.within(other) !== step.within(path)) return false;
   return step.compare(other, path) < 0;
 }
 
-function rankLocal(path: Path): number {
+function rankLocal(path: Route): number {
   return path.source.kind === 'local' ? 0 : 1;
 }
 
 /** RFC 4456 §9: ORIGINATOR_ID stands for the router id where a reflector passed the route on. */
-function originator(path: Path): Ip | undefined {
+function originator(path: Route): Ip | undefined {
   return path.attributes.originatorId ?? path.source.routerId;
 }
 

@@ -11,7 +11,7 @@ import { AttributeMemo, type RouteChanges } from '../policy/changes.ts';
 import { evaluateRoute, type RoutePolicy, saysNothing } from '../policy/policy.ts';
 import type { PathAttributes, UnknownAttribute } from '../wire/attribute/attributes.ts';
 import { prependAs } from '../wire/attribute/prepend.ts';
-import type { RouteOut } from './adj-rib-out.ts';
+
 import { Community, DEFAULT_LOCAL_PREF, type Path } from './path.ts';
 
 export interface ExportTarget {
@@ -38,6 +38,12 @@ export interface ExportTarget {
   readonly memo?: AttributeMemo;
   /** Transformed attributes, by what they were made from; belongs to the session. */
   readonly cache: WeakMap<PathAttributes, PathAttributes>;
+}
+
+/** What a peer is told of a route. */
+export interface RouteOut {
+  readonly nextHop: Ip;
+  readonly attributes: PathAttributes;
 }
 
 export type ExportVerdict =

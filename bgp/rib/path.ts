@@ -28,24 +28,33 @@ export interface PathSource {
   readonly client?: boolean;
 }
 
-export interface Path {
-  readonly prefix: Prefix;
+/** A path without its prefix: what all prefixes of one announcement share, as one object. */
+export interface Route {
   readonly source: PathSource;
   /** Undefined for our own routes: the speaker's address towards each peer takes its place. */
   readonly nextHop: Ip | undefined;
   readonly attributes: PathAttributes;
 }
 
+export interface Path extends Route {
+  readonly prefix: Prefix;
+}
+
 export const LOCAL_SOURCE: PathSource = { name: '', kind: 'local', address: undefined, routerId: undefined };
 
 /** A route of our own. */
 export function localPath(prefix: Prefix, communities: readonly number[]): Path {
+  return { prefix, ...localRoute(communities) };
+}
+
+/** What a route of our own says, whatever its prefix. */
+export function localRoute(communities: readonly number[]): Route {
   const attributes = communities.length === 0 ? EMPTY_ATTRIBUTES : { ...EMPTY_ATTRIBUTES, communities };
-  return { prefix, source: LOCAL_SOURCE, nextHop: undefined, attributes };
+  return { source: LOCAL_SOURCE, nextHop: undefined, attributes };
 }
 
 /** From another AS only our own import policy can have set one: a received one is discarded · RFC 4271 §5.1.5. */
-export function localPrefOf({ attributes }: Path): number {
+export function localPrefOf({ attributes }: Route): number {
   return attributes.localPref ?? DEFAULT_LOCAL_PREF;
 }
 
@@ -57,7 +66,7 @@ export function asPathLength(segments: readonly AsSegment[]): number {
 }
 
 /** The AS the route was learned from, 0 for routes of our own AS · RFC 4271 §9.1.2.2 c. */
-export function neighbourAs(path: Path): number {
+export function neighbourAs(path: Route): number {
   const first = path.attributes.asPath[0];
   return first?.kind === 'sequence' ? (first.asns[0] ?? 0) : 0;
 }

@@ -28,6 +28,10 @@ export class RefreshSweep {
     return [...left];
   }
 
+  get isOpen(): boolean {
+    return this.#left.size > 0;
+  }
+
   /** Families between their markers. */
   get open(): readonly Family[] {
     return [...this.#left.keys()];

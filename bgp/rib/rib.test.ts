@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { type Ip, type Prefix, parseIp, parsePrefix } from '#net';
+import { type Ip, ipFromBytes, makePrefix, type Prefix, parseIp, parsePrefix } from '#net';
 import { EMPTY_ATTRIBUTES, type PathAttributes } from '../wire/attribute/attributes.ts';
+import type { WireContext } from '../wire/context.ts';
+import { Framer } from '../wire/framing.ts';
+import { decodeUpdate, type UpdateMessage } from '../wire/update.ts';
 import { AdjRibIn } from './adj-rib-in.ts';
-import { AdjRibOut, type RouteOut } from './adj-rib-out.ts';
 import { choose } from './decision.ts';
 import { type ExportTarget, exportPath } from './export.ts';
 import { AttributeMemo } from '../policy/changes.ts';
 import { changePath, judgeImport } from './import.ts';
 import { LocRib } from './loc-rib.ts';
-import { Community, localPath, type Path } from './path.ts';
+import { Community, formatAsPath, localPath, type Path } from './path.ts';
+import { PrefixTable } from './prefix-table.ts';
+import { type Member, UpdateGroup } from './update-group.ts';
 
 const V4 = parsePrefix('10.64.0.0/26');
 const V6 = parsePrefix('2001:db8::/64');
@@ -250,14 +254,16 @@ test('another AS without an export policy is told nothing (RFC 8212)', () => {
 });
 
 test('Adj-RIB-In counts, keeps refused routes, and forgets what is withdrawn', () => {
-  const rib = new AdjRibIn();
-  rib.announce({ path: learned('ibgp'), refused: undefined });
-  rib.announce({ path: learned('ibgp', { prefix: V6 }), refused: 'because' });
+  const table = new PrefixTable();
+  const rib = new AdjRibIn(table);
+  const [v4, v6] = [table.intern(V4), table.intern(V6)];
+  rib.announce(v4, { route: learned('ibgp'), refused: undefined });
+  rib.announce(v6, { route: learned('ibgp', { prefix: V6 }), refused: 'because' });
   assert.deepEqual([rib.received, rib.accepted], [2, 1]);
-  rib.judge(V6, undefined);
+  rib.judge(v6, { route: learned('ibgp', { prefix: V6 }), refused: undefined });
   assert.deepEqual([rib.received, rib.accepted], [2, 2]);
-  assert.ok(rib.withdraw(V4));
-  assert.ok(!rib.withdraw(V4));
+  assert.ok(rib.withdraw(v4));
+  assert.ok(!rib.withdraw(v4));
   assert.deepEqual([rib.received, rib.accepted], [1, 1]);
 });
 
@@ -271,15 +277,17 @@ test('Adj-RIB-In against a naive model, over any sequence of announce, withdraw,
   );
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 30 }), (operations) => {
-      const rib = new AdjRibIn();
+      const table = new PrefixTable();
+      const rib = new AdjRibIn(table);
       const model = new Map<Prefix, { ok: boolean; stale: boolean }>();
       const familyOf = (prefix: Prefix): number => (prefix.includes(':') ? 6 : 4);
       for (const step of operations) {
         if (step.op === 'announce') {
-          rib.announce({ path: learned('ibgp', { prefix: step.prefix }), refused: step.ok ? undefined : 'no' });
+          const route = learned('ibgp', { prefix: step.prefix });
+          rib.announce(table.intern(step.prefix), { route, refused: step.ok ? undefined : 'no' });
           model.set(step.prefix, { ok: step.ok, stale: false });
         } else if (step.op === 'withdraw') {
-          assert.equal(rib.withdraw(step.prefix), model.delete(step.prefix));
+          assert.equal(rib.withdraw(table.intern(step.prefix)), model.delete(step.prefix));
         } else {
           const gone = [...model].filter(([prefix, { stale }]) =>
             step.op === 'restart'
@@ -287,7 +295,7 @@ test('Adj-RIB-In against a naive model, over any sequence of announce, withdraw,
               : stale && familyOf(prefix) === step.family,
           );
           const dropped = step.op === 'restart' ? rib.markStale(step.families) : rib.sweep(step.family);
-          assert.deepEqual(new Set(dropped), new Set(gone.map(([prefix]) => prefix)));
+          assert.deepEqual(new Set(dropped.map((id) => table.prefix(id))), new Set(gone.map(([prefix]) => prefix)));
           for (const [prefix] of gone) model.delete(prefix);
           if (step.op === 'restart') for (const entry of model.values()) entry.stale = true;
         }
@@ -311,23 +319,24 @@ test('Loc-RIB: what it reports adds up to what a full selection over all paths g
   });
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 40 }), (operations) => {
-      const rib = new LocRib();
+      const table = new PrefixTable();
+      const rib = new LocRib(table);
       const paths = new Map<string, Path>();
       const reported = new Map<Prefix, readonly Ip[]>();
-      const decide = (): void => {
-        for (const { prefix, nextHops, nextHopsChanged } of rib.decide())
-          if (nextHopsChanged) reported.set(prefix, nextHops);
-      };
+      const decide = (): void =>
+        rib.decide(({ id, nextHopsChanged }) => {
+          if (nextHopsChanged) reported.set(table.prefix(id), rib.nextHops(id));
+        });
       for (const { prefix, name, hop, med, remove, decide: now } of operations) {
         const key = `${name} ${prefix}`;
         if (remove) {
-          rib.retract(name, prefix);
+          rib.retract(table.intern(prefix), name);
           paths.delete(key);
         } else {
           const nextHop = parseIp(`192.0.2.${hop}`);
           const path =
             name === '' ? localPath(prefix, []) : learned('ibgp', { prefix, name, nextHop, attributes: { med } });
-          rib.offer(path);
+          rib.offer(table.intern(prefix), path);
           paths.set(key, path);
         }
         if (now) decide();
@@ -337,51 +346,174 @@ test('Loc-RIB: what it reports adds up to what a full selection over all paths g
         const verdict = choose([...paths.values()].filter((path) => path.prefix === prefix));
         const hops = new Set(verdict?.multipath.flatMap(({ nextHop }) => (nextHop === undefined ? [] : [nextHop])));
         assert.deepEqual(new Set(reported.get(prefix)), hops);
-        assert.equal(rib.best(prefix)?.source.name, verdict?.best.source.name);
+        assert.equal(rib.best(table.intern(prefix))?.source.name, verdict?.best.source.name);
       }
       assert.equal(
         rib.size,
         new Set([...paths.values()].map(({ prefix }) => prefix)).size,
         'no empty destination is left',
       );
-      assert.deepEqual(rib.decide(), [], 'a second decision changes nothing');
+      rib.decide(() => assert.fail('a second decision changes nothing'));
     }),
     { numRuns: 300 },
   );
 });
 
-test('Adj-RIB-Out tells the last state once, groups equal attributes, and repeats only when asked', () => {
-  const rib = new AdjRibOut();
-  const attributes = { ...EMPTY_ATTRIBUTES };
-  const routes = new Map<Prefix, RouteOut>([
-    [V4, { nextHop: HOP, attributes }],
-    [parsePrefix('10.64.0.64/26'), { nextHop: HOP, attributes: { ...EMPTY_ATTRIBUTES } }],
-  ]);
-  const drain = () => rib.drain((prefix) => routes.get(prefix), 100);
-  for (const prefix of routes.keys()) rib.touch(prefix);
-  const first = drain();
+const CONTEXT: WireContext = { fourOctetAs: true, extendedMessages: false, peerType: 'ebgp', families: [4, 6] };
+
+/** A Loc-RIB with one update group, and what its peers believe after reading every message. */
+function createGroup() {
+  const table = new PrefixTable();
+  const locRib = new LocRib(table);
+  const group = new UpdateGroup(locRib, target('ebgp', { nextHopSelf: { 6: parseIp('2001:db8::1') } }), CONTEXT);
+  const decide = (): void => {
+    const ids: number[] = [];
+    locRib.decide(({ id }) => ids.push(id));
+    group.apply(ids);
+  };
+  const join = (name: string): { member: Member; knows: Map<Prefix, string>; updates: UpdateMessage[] } => {
+    const knows = new Map<Prefix, string>();
+    const updates: UpdateMessage[] = [];
+    const write = (bytes: Uint8Array): boolean => {
+      for (const message of new Framer().push(bytes)) {
+        const update = decodeUpdate(message, CONTEXT);
+        updates.push(update);
+        for (const prefix of update.withdrawn) assert.ok(knows.delete(prefix), 'only what was told is withdrawn');
+        for (const { prefix, nextHop } of update.announced) {
+          knows.set(prefix, `${nextHop} ${formatAsPath(update.attributes?.asPath ?? [])}`);
+        }
+      }
+      return true;
+    };
+    return { member: group.join({ name, routerId: parseIp('10.0.0.99'), write }), knows, updates };
+  };
+  return { table, locRib, group, decide, join };
+}
+
+test('an update group tells the last state once, groups equal attributes, and repeats only when asked', () => {
+  const { table, locRib, group, decide, join } = createGroup();
+  const { member, updates } = join('peer');
+  const other = parsePrefix('10.64.0.64/26');
+  const route = learned('ebgp');
+  locRib.offer(table.intern(V4), route);
+  locRib.offer(table.intern(other), route);
+  group.catchUp(member);
+  decide();
   assert.deepEqual(
-    first.announced.map(({ prefixes }) => prefixes),
-    [[...routes.keys()]],
-    'equal attributes, one group',
+    updates.map(({ announced }) => announced.map(({ prefix }) => prefix)),
+    [[V4, other]],
+    'equal attributes, one message',
   );
-  rib.touchSent();
-  assert.deepEqual(drain(), { withdrawn: [], announced: [] }, 'nothing new, nothing told');
-  rib.refresh(6);
-  assert.deepEqual(drain().announced, []);
-  rib.refresh(4);
-  assert.equal(drain().announced[0]?.prefixes.length, 2);
-  routes.delete(V4);
-  rib.touch(V4);
-  rib.touch(V6);
-  assert.deepEqual(drain(), { withdrawn: [V4], announced: [] }, 'only what was told is withdrawn');
-  assert.equal(rib.advertised, 1);
+  locRib.offer(table.intern(V4), learned('ebgp', { attributes: { med: 7 } }));
+  decide();
+  assert.equal(updates.length, 1, 'a received MED is not passed on: nothing new, nothing told');
+  group.refresh(member, 6);
+  group.catchUp(member);
+  assert.equal(updates.length, 1);
+  group.refresh(member, 4);
+  group.catchUp(member);
+  assert.equal(updates.slice(1).flatMap(({ announced }) => announced).length, 2);
+  locRib.retract(table.intern(V4), 'p');
+  locRib.offer(table.intern(V6), learned('ebgp', { prefix: V6 }));
+  locRib.retract(table.intern(V6), 'p');
+  decide();
+  assert.deepEqual(updates.at(-1)?.withdrawn, [V4], 'only what was told is withdrawn');
+  assert.equal(member.advertised, 1);
 });
 
-test('Adj-RIB-Out drains in bites', () => {
-  const rib = new AdjRibOut();
-  for (let i = 0; i < 10; i++) rib.touch(parsePrefix(`10.0.${i}.0/24`));
-  const bite = rib.drain(() => ({ nextHop: HOP, attributes: EMPTY_ATTRIBUTES }), 4);
-  assert.equal(bite.announced[0]?.prefixes.length, 4);
-  assert.equal(rib.pending, 6);
+test('members of an update group end with the same belief, whoever was full, late or the source', () => {
+  const prefixes = [V4, V6, parsePrefix('10.64.0.64/26'), parsePrefix('10.64.1.0/24')];
+  const names = ['a', 'b', 'c'];
+  const operation = fc.oneof(
+    fc.record({
+      op: fc.constant('route' as const),
+      prefix: fc.constantFrom(...prefixes),
+      from: fc.constantFrom(...names, 'outside'),
+      as: fc.integer({ min: 1, max: 2 }),
+      gone: fc.boolean(),
+    }),
+    fc.record({ op: fc.constantFrom('full' as const, 'drained' as const), who: fc.nat({ max: 2 }) }),
+    fc.constant({ op: 'tick' as const }),
+  );
+  fc.assert(
+    fc.property(fc.array(operation, { maxLength: 60 }), fc.nat({ max: 60 }), (operations, lateAt) => {
+      const { table, locRib, group, decide, join } = createGroup();
+      const peers = [join('a'), join('b')];
+      for (const [index, step] of operations.entries()) {
+        if (index === lateAt) peers.push(join('c'));
+        if (step.op === 'route') {
+          const { prefix, from, as, gone } = step;
+          const asPath = [{ kind: 'sequence' as const, asns: [as] }];
+          if (gone) locRib.retract(table.intern(prefix), from);
+          else locRib.offer(table.intern(prefix), learned('ebgp', { prefix, name: from, attributes: { asPath } }));
+        } else if (step.op === 'tick') {
+          decide();
+          for (const { member } of peers) group.catchUp(member);
+        } else {
+          const peer = peers[step.who];
+          if (peer !== undefined) peer.member.full = step.op === 'full';
+        }
+      }
+      decide();
+      for (const { member, knows } of peers) {
+        member.full = false;
+        while (group.isBehind(member)) group.catchUp(member);
+        const expected = prefixes.filter((prefix) => {
+          const best = locRib.best(table.intern(prefix));
+          return best !== undefined && best.source.name !== member.name;
+        });
+        assert.deepEqual(new Set(knows.keys()), new Set(expected), member.name);
+        assert.equal(member.advertised, knows.size);
+        for (const [prefix, told] of knows) {
+          const best = locRib.best(table.intern(prefix));
+          assert.ok(told.endsWith(` ${formatAsPath(best?.attributes.asPath ?? [])}`));
+          assert.ok(group.isTold(member, table.intern(prefix)));
+        }
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a member that is behind is told in bites, and the rest of the group does not wait', () => {
+  const { table, locRib, group, decide, join } = createGroup();
+  for (let i = 0; i < 40_000; i++) {
+    const prefix = parsePrefix(`10.${i >> 8}.${i & 255}.0/24`);
+    locRib.offer(table.intern(prefix), learned('ebgp', { prefix }));
+  }
+  decide();
+  const { member } = join('late');
+  group.catchUp(member);
+  assert.ok(member.advertised > 0 && member.advertised < 40_000);
+  while (group.isBehind(member)) group.catchUp(member);
+  assert.equal(member.advertised, 40_000);
+});
+
+test('a prefix table gives every prefix one number and the prefix back, through growth and forgetting', () => {
+  const octets = fc.uint8Array({ minLength: 16, maxLength: 16 });
+  const prefix = fc.oneof(
+    fc.tuple(octets, fc.nat({ max: 32 })).map(([bytes, length]) => makePrefix(ipFromBytes(bytes.slice(0, 4)), length)),
+    fc.tuple(octets, fc.nat({ max: 128 })).map(([bytes, length]) => makePrefix(ipFromBytes(bytes), length)),
+  );
+  const table = new PrefixTable();
+  const ids = new Map<Prefix, number>();
+  fc.assert(
+    fc.property(fc.array(prefix, { maxLength: 200 }), fc.boolean(), (prefixes, forget) => {
+      for (const one of prefixes) {
+        const id = table.intern(one);
+        assert.equal(ids.get(one) ?? id, id);
+        ids.set(one, id);
+      }
+      assert.equal(new Set(ids.values()).size, ids.size);
+      for (const [one, id] of ids) assert.equal(table.prefix(id), one);
+      if (!forget) return;
+      const marks = new Uint8Array(table.end);
+      for (const [one, id] of ids) {
+        if (id % 3 === 0) ids.delete(one);
+        else marks[id] = 1;
+      }
+      table.retainOnly(marks);
+      assert.equal(table.size, ids.size);
+    }),
+  );
 });

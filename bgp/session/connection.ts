@@ -9,6 +9,7 @@ import { ErrorCode } from '../iana.ts';
 import { INITIAL_CONTEXT, type WireContext } from '../wire/context.ts';
 import { Framer } from '../wire/framing.ts';
 import { decodeMessage, encodeMessage, type Message } from '../wire/message.ts';
+import { UpdateDecoder } from '../wire/packed-update.ts';
 import type { Wire } from './transport.ts';
 
 export interface ConnectionHandlers {
@@ -23,6 +24,7 @@ export class Connection {
   context: WireContext = INITIAL_CONTEXT;
   readonly wire: Wire;
   readonly #framer = new Framer();
+  readonly #updates = new UpdateDecoder();
   readonly #handlers: ConnectionHandlers;
   #open = true;
 
@@ -75,7 +77,7 @@ export class Connection {
     if (!this.#open) return undefined;
     try {
       const { value } = frames.next();
-      return value === undefined ? undefined : decodeMessage(value, this.context);
+      return value === undefined ? undefined : decodeMessage(value, this.context, this.#updates);
     } catch (error) {
       const fault =
         error instanceof WireError ? error : new WireError(ErrorCode.cease, 0, `decoder fault: ${String(error)}`);

@@ -15,6 +15,7 @@ import {
 } from './notification.ts';
 import { decodeOpen, encodeOpen, formatOpen, type OpenMessage } from './open.ts';
 import { type AnnouncedGroup, encodeEndOfRib, encodeUpdates } from './pack.ts';
+import type { UpdateDecoder } from './packed-update.ts';
 import {
   decodeRouteRefresh,
   encodeRouteRefresh,
@@ -25,8 +26,8 @@ import { decodeUpdate, formatUpdate, type UpdateMessage } from './update.ts';
 
 export type Message = OpenMessage | UpdateMessage | NotificationMessage | KeepaliveMessage | RouteRefreshMessage;
 
-/** Decodes one whole message, header included; throws WireError · RFC 4271 §6. */
-export function decodeMessage(bytes: Uint8Array, context: WireContext): Message {
+/** Decodes one whole message, header included, a session's UPDATEs by its `updates`; throws WireError · RFC 4271 §6. */
+export function decodeMessage(bytes: Uint8Array, context: WireContext, updates?: UpdateDecoder): Message {
   if (bytes.length < HEADER_BYTES) throw badLength(bytes.length, 0);
   const { length, type } = decodeHeader(bytes, 0, context.extendedMessages);
   if (length !== bytes.length) throw badLength(length, type);
@@ -34,7 +35,7 @@ export function decodeMessage(bytes: Uint8Array, context: WireContext): Message 
     case MessageType.open:
       return decodeOpen(bytes);
     case MessageType.update:
-      return decodeUpdate(bytes, context);
+      return updates === undefined ? decodeUpdate(bytes, context) : updates.decode(bytes, context);
     case MessageType.notification:
       return decodeNotification(bytes);
     case MessageType.keepalive:
