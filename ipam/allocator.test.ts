@@ -411,6 +411,39 @@ describe('blocks', () => {
     assertAffinitiesMatch(store);
   });
 
+  test('an empty block is given back only when it stayed untouched for the time asked for', async () => {
+    let now = Date.parse('2026-01-01T00:00:00Z');
+    const store = createMemoryStore();
+    const a = await startNode({ node: 'a', store, pools: [V4], now: () => now });
+    const release = (): Promise<readonly string[]> => a.releaseEmptyBlocks(NEVER, 60_000);
+    const handles = Array.from({ length: 65 }, (_, index) => `net.${index}`);
+    await Promise.all(handles.map((handle) => assignTo(a, handle, [4])));
+    await Promise.all(handles.map((handle) => a.release(handle, NEVER)));
+    assert.deepEqual(await release(), []);
+    now += 59_000;
+    assert.deepEqual(await release(), []);
+    await Promise.all(handles.map((handle) => assignTo(a, handle, [4])));
+    await Promise.all(handles.map((handle) => a.release(handle, NEVER)));
+    now += 2_000;
+    assert.deepEqual(await release(), [], 'it was in use between');
+    now += 60_000;
+    assert.equal((await release()).length, 1);
+    now += 60_000;
+    assert.deepEqual(await release(), [], 'the last one is needed');
+  });
+
+  test('an empty block that the spare addresses need is kept, so that it is not claimed again at once', async () => {
+    const a = await startNode({ node: 'a', store: createMemoryStore(), pools: [V4] });
+    await Promise.all(Array.from({ length: 60 }, (_, index) => assignTo(a, `net.${index}`, [4])));
+    await a.ensureBlocks([4], NEVER);
+    assert.equal(a.blocks().length, 2, 'four free addresses are too few');
+    assert.deepEqual(await a.releaseEmptyBlocks(NEVER), []);
+    await Promise.all(Array.from({ length: 4 }, (_, index) => a.release(`net.${index}`, NEVER)));
+    assert.equal((await a.releaseEmptyBlocks(NEVER)).length, 1);
+    await a.ensureBlocks([4], NEVER);
+    assert.equal(a.blocks().length, 1);
+  });
+
   test('an empty block of a pool that no longer selects the node is given back; one in use stays and gives no more', async () => {
     const store = createMemoryStore();
     let pools = [pool('old', '10.9.0.0/24', 26)];

@@ -53,8 +53,11 @@ export interface Allocator {
   allocations(): readonly HeldAddress[];
   /** Calls back when blocks() gains or loses one, or an owner changes; gives the way to stop that. */
   onBlocksChanged(listener: () => void): () => void;
-  /** Gives empty blocks back: those no pool allows any more, and those beyond one with room per family. */
-  releaseEmptyBlocks(signal: AbortSignal): Promise<readonly Prefix[]>;
+  /**
+   * Gives empty blocks back: those no pool allows any more, and those that are not needed to keep spare addresses. A block
+   * goes when it was seen untouched by calls of this function for `emptyForMs` (0 when absent).
+   */
+  releaseEmptyBlocks(signal: AbortSignal, emptyForMs?: number): Promise<readonly Prefix[]>;
 }
 
 export interface AllocatorOptions extends Omit<IpamContext, 'settings'> {
@@ -101,6 +104,8 @@ class NodeAllocator implements Allocator {
   readonly #assigner: Assigner;
   /** Requests for one handle go one after the other. */
   readonly #handles = new KeyedLock<string>();
+  /** Own blocks that were empty and not needed when they were last looked at: since when, and at which version. */
+  readonly #needless = new Map<Prefix, { readonly since: number; readonly sequenceNumber: number }>();
   #isRecovered = false;
 
   constructor(context: IpamContext) {
@@ -152,14 +157,15 @@ class NodeAllocator implements Allocator {
     return this.#table.onChanged(listener);
   }
 
-  async releaseEmptyBlocks(signal: AbortSignal): Promise<readonly Prefix[]> {
+  async releaseEmptyBlocks(signal: AbortSignal, emptyForMs = 0): Promise<readonly Prefix[]> {
     this.#assertRecovered();
     const released: Prefix[] = [];
     // No pools at all more likely means that they are not known yet than that every block is in the wrong place.
     const families: readonly Family[] = this.#context.pools().length === 0 ? [] : [4, 6];
     for (const family of families) {
       for (const block of this.#table.own(family)) {
-        if (this.#isNeedless(block, family) && (await this.#claims.giveBack(block, signal))) {
+        if (this.#needlessForMs(block, family) >= emptyForMs && (await this.#claims.giveBack(block, signal))) {
+          this.#needless.delete(block.cidr);
           released.push(block.cidr);
         }
       }
@@ -170,8 +176,7 @@ class NodeAllocator implements Allocator {
   async #ensureBlock(family: Family, signal: AbortSignal): Promise<void> {
     const usable = this.#assigner.usableBlocks(family, ANY_POOL).map((block) => this.#table.viewOf(block));
     const free = usable.reduce((sum, view) => sum + view.free, 0);
-    const size = usable[0] === undefined ? 0 : usable[0].free + usable[0].used + usable[0].reserved;
-    if (free > 0 && free >= Math.min(this.#context.settings().spareAddresses, size / 4)) {
+    if (this.#isSpareEnough(usable)) {
       return;
     }
     const outcome = await this.#assigner.claim({ family, choice: ANY_POOL }, signal);
@@ -272,11 +277,31 @@ class NodeAllocator implements Allocator {
     await Promise.all(this.#table.uncertain().map(settleOne));
   }
 
-  #isNeedless(block: WarmBlock, family: Family): boolean {
-    const view = this.#table.viewOf(block);
+  /** How long the block has been empty and not needed, as far as calls of this function saw; -1 when it is not now. */
+  #needlessForMs(block: WarmBlock, family: Family): number {
     const usable = this.#assigner.usableBlocks(family, ANY_POOL);
-    const others = usable.filter((other) => other !== block && this.#table.viewOf(other).free > 0);
-    return view.used === 0 && (!usable.includes(block) || others.length > 0);
+    const others = usable.filter((other) => other !== block).map((other) => this.#table.viewOf(other));
+    const isNeeded = usable.includes(block) && !this.#isSpareEnough(others);
+    if (isNeeded || this.#table.viewOf(block).used > 0) {
+      this.#needless.delete(block.cidr);
+      return -1;
+    }
+    const now = this.#context.now();
+    const { sequenceNumber } = block.block;
+    const seen = this.#needless.get(block.cidr);
+    if (seen?.sequenceNumber === sequenceNumber) {
+      return now - seen.since;
+    }
+    this.#needless.set(block.cidr, { since: now, sequenceNumber });
+    return 0;
+  }
+
+  /** Whether these blocks have the addresses that are to be kept free ahead of need. */
+  #isSpareEnough(views: readonly BlockView[]): boolean {
+    const [first] = views;
+    const size = first === undefined ? 0 : first.free + first.used + first.reserved;
+    const free = views.reduce((sum, view) => sum + view.free, 0);
+    return free > 0 && free >= Math.min(this.#context.settings().spareAddresses, size / 4);
   }
 
   #assertRecovered(): void {

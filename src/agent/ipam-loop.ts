@@ -1,8 +1,8 @@
 // IPAM on this node: the allocator over the Kubernetes API, and the loop that keeps it ready.
 //
 // The loop reads this node's blocks back once, then sees that each family has a block with room. Until the first recovery
-// nothing is assigned and nothing counts as ours; failures are retried for ever, as the API may be away. Empty blocks beyond
-// one per family are given back at the slow resync only, never because of a moment's view.
+// nothing is assigned and nothing counts as ours; failures are retried for ever, as the API may be away. Empty blocks that no
+// spare addresses need are given back when they stayed untouched for some minutes, never because of a moment's view.
 import { createAllocator, type Allocator, type IpamSettings, type Pool } from '#ipam';
 import { createIpamStore, type KubeClient } from '#kube';
 import type { Family } from '#net';
@@ -37,6 +37,8 @@ export interface IpamParts {
 }
 
 const resyncMs = 300_000;
+/** How long a block must have been empty before it is given back. */
+const emptyForMs = 300_000;
 const backoff = { baseMs: 200, maxMs: 10_000, jitter: 0.5 };
 
 export function createIpam(tools: Tools, { client, cluster, identity }: IpamParts): Ipam {
@@ -54,7 +56,6 @@ export function createIpam(tools: Tools, { client, cluster, identity }: IpamPart
   });
   let recovered = false;
   let fault: string | undefined = 'blocks have not been read yet';
-  let lastReleaseMs = tools.timers.now();
   const worker = new Worker({
     name: 'ipam',
     timers: tools.timers,
@@ -75,9 +76,7 @@ export function createIpam(tools: Tools, { client, cluster, identity }: IpamPart
           ? 'no IPPool serves this node in a family it has an address of; create one, or check disabled and nodeSelector'
           : undefined;
       await allocator.ensureBlocks(wanted, signal);
-      if (tools.timers.now() - lastReleaseMs < resyncMs) return;
-      lastReleaseMs = tools.timers.now();
-      await allocator.releaseEmptyBlocks(signal);
+      await allocator.releaseEmptyBlocks(signal, emptyForMs);
     },
     onError(error, attempt) {
       fault = formatError(error);
