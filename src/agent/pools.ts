@@ -42,7 +42,7 @@ export function podFamilies(pools: readonly Pool[], addresses: Addresses): reado
 }
 
 /** Pools that share addresses with another, by name, with the sentence that says so. */
-export function overlapsOf(pools: readonly PoolObject[]): ReadonlyMap<string, string> {
+function overlapsOf(pools: readonly PoolObject[]): ReadonlyMap<string, string> {
   const sorted = pools.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const pairs = sorted.flatMap((pool) => {
     const other = sorted.find((candidate) => candidate !== pool && overlaps(candidate.cidr, pool.cidr));

@@ -5,7 +5,7 @@
 // grace period, if it was found in every round between. Whoever does the work looks again (collector.ts). The result
 // depends on the states seen and when, not on the order of events that led to them.
 import { type Block, blockName, isEmpty } from '#ipam';
-import { judge, sandboxesOf, type Held, type Sandbox } from './sandbox.ts';
+import { judge, doubtfulSandboxes, type Held, type Sandbox } from './sandbox.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export type Finding =
@@ -28,7 +28,7 @@ export function findUnused(snapshot: Snapshot): readonly Suspicion[] {
 }
 
 function deadSandboxes(snapshot: Snapshot): readonly Suspicion[] {
-  return sandboxesOf(snapshot).flatMap((sandbox) => {
+  return doubtfulSandboxes(snapshot).flatMap((sandbox) => {
     const pod = snapshot.pod(sandbox.pod);
     const boundTo = typeof pod === 'object' ? pod.node : undefined;
     const verdict = judge(sandbox, pod, boundTo === undefined ? undefined : snapshot.node(boundTo));
