@@ -18,16 +18,23 @@ import {
   type SpeakerConfig,
   SpeakerError,
   type SpeakerLog,
+  unpackBestPaths,
 } from '#bgp';
-import { type SpeakerReport, type SpeakerRequest, unpackBatch } from './protocol.ts';
+import type { SpeakerReport, SpeakerRequest } from './protocol.ts';
 
 const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
 /** A thread that does not answer to stop is ended after this long. */
 const STOP_MS = 2_000;
+/** Loading a table makes garbage of what lives for a tick; a nursery that holds a tick copies none of it. */
+const YOUNG_MB = 48;
 
 /** Starts the thread; resolves when it runs. The speaker in it does nothing until start(). */
 export async function startSpeakerThread(config: SpeakerConfig, log: SpeakerLog): Promise<Speaker> {
-  const worker = new Worker(ENTRY, { workerData: config, name: 'speaker' });
+  const worker = new Worker(ENTRY, {
+    workerData: config,
+    name: 'speaker',
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+  });
   const client = new SpeakerClient(worker, log);
   await once(worker, 'online');
   return client;
@@ -135,7 +142,7 @@ class SpeakerClient implements Speaker {
         return;
       }
       case 'best-paths':
-        if (!this.#stopping) this.#bestPaths(unpackBatch(report.batch));
+        if (!this.#stopping) this.#bestPaths(unpackBestPaths(report.batch));
         this.#send({ kind: 'batch-taken' });
         return;
       case 'peer-change':

@@ -14,7 +14,7 @@ import {
   type SpeakerLog,
 } from '#bgp';
 import { createSocketPort } from '#libc';
-import { BatchQueue, packBatch, type SpeakerReport, type SpeakerRequest } from './protocol.ts';
+import type { SpeakerReport, SpeakerRequest } from './protocol.ts';
 import { threadTimers } from './timers.ts';
 
 /** Changes per batch: large enough to be cheap, small enough that unpacking one does not hold up the main thread. */
@@ -29,22 +29,22 @@ function serve(port: MessagePort, config: SpeakerConfig): void {
     log: remoteLog(report),
     transport: createTcpTransport(createSocketPort()),
   });
-  const queue = new BatchQueue(BATCH_LIMIT);
   let underWay = false;
 
   const sendNext = (): void => {
-    const batch = underWay ? undefined : queue.take();
+    const batch = underWay ? undefined : speaker.takeBestPaths(BATCH_LIMIT);
     if (batch === undefined) return;
     underWay = true;
-    const packed = packBatch(batch);
-    const report: SpeakerReport = { kind: 'best-paths', batch: packed };
-    port.postMessage(report, [packed.setOf.buffer as ArrayBuffer, packed.isEbgp.buffer as ArrayBuffer]);
+    const { prefixes, setOf, isEbgp } = batch;
+    const report: SpeakerReport = { kind: 'best-paths', batch };
+    port.postMessage(report, [
+      prefixes.buffer as ArrayBuffer,
+      setOf.buffer as ArrayBuffer,
+      isEbgp.buffer as ArrayBuffer,
+    ]);
   };
 
-  speaker.onBestPaths((batch) => {
-    queue.push(batch);
-    sendNext();
-  });
+  speaker.onBestPathsReady(sendNext);
   speaker.onPeerChange((change) => report({ kind: 'peer-change', change }));
   port.on('message', (request: SpeakerRequest) => {
     switch (request.kind) {
