@@ -150,7 +150,7 @@ export class SpeakerProcess {
   readonly lost: string[] = [];
   readonly log: string[] = [];
   readonly listening: Promise<void>;
-  readonly #waiting = new Map<number, (value: unknown) => void>();
+  readonly #waiting = new Map<number, PromiseWithResolvers<unknown>>();
   #id = 0;
 
   constructor(child: ChildProcess) {
@@ -158,9 +158,12 @@ export class SpeakerProcess {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.listening = promise;
     if (child.stdout === null) throw new Error('the speaker process has no stdout');
+    child.once('exit', () => {
+      for (const { reject } of this.#waiting.values()) reject(new Error('the speaker process ended'));
+    });
     createInterface({ input: child.stdout }).on('line', (text) => {
       const line = JSON.parse(text) as Record<string, unknown>;
-      if (typeof line['id'] === 'number') this.#waiting.get(line['id'])?.(line['answer']);
+      if (typeof line['id'] === 'number') this.#waiting.get(line['id'])?.resolve(line['answer']);
       if (line['event'] === 'listening') resolve();
       if (line['event'] === 'log') this.log.push(text);
       if (line['event'] === 'best')
@@ -231,11 +234,14 @@ export class SpeakerProcess {
 
   #ask(ask: SpeakerRequest['ask'], value?: unknown): Promise<unknown> {
     this.#id += 1;
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    if (this.child.exitCode !== null || this.child.signalCode !== null) reject(new Error('the speaker process ended'));
-    this.#waiting.set(this.#id, resolve);
-    this.child.stdin?.write(`${JSON.stringify({ id: this.#id, ask, value })}\n`);
-    return promise;
+    const id = this.#id;
+    const answer = Promise.withResolvers<unknown>();
+    if (this.child.exitCode !== null || this.child.signalCode !== null)
+      return Promise.reject(new Error('the speaker process ended'));
+    this.#waiting.set(id, answer);
+    void answer.promise.finally(() => this.#waiting.delete(id)).catch(() => undefined);
+    this.child.stdin?.write(`${JSON.stringify({ id, ask, value })}\n`);
+    return answer.promise;
   }
 }
 

@@ -8,6 +8,7 @@ function row(name: string, hex: string, strict: Row['strict'], more: Partial<Row
 }
 
 const GOOD = goodCapabilities('ebgp');
+const FAMILIES = capability(1, '00010001') + capability(1, '00020001');
 const unspecific: readonly Outcome[] = ['reset 2/0'];
 const withCapability = (hex: string): string => open('ebgp', { parameters: parameter(2, GOOD + hex) });
 
@@ -17,12 +18,19 @@ function fields(): Row[] {
     row('version 5', open('ebgp', { version: 5 }), ['reset 2/1']),
     row('version 0', open('ebgp', { version: 0 }), ['reset 2/1']),
     row('AS 0', open('ebgp', { as: 0 }), ['reset 2/2'], { origin: 'RFC 7607 §2' }),
-    row('AS of somebody else', open('ebgp', { as: 65_055, parameters: parameter(2, capability(65, u32(65_055))) }), [
-      'reset 2/2',
-    ]),
-    row('four-octet AS 0', open('ebgp', { parameters: parameter(2, capability(65, u32(0))) }), ['reset 2/2'], {
-      origin: 'RFC 7607 §2',
-    }),
+    row(
+      'AS of somebody else',
+      open('ebgp', { as: 65_055, parameters: parameter(2, FAMILIES + capability(65, u32(65_055))) }),
+      ['reset 2/2'],
+    ),
+    row(
+      'four-octet AS 0',
+      open('ebgp', { parameters: parameter(2, FAMILIES + capability(65, u32(0))) }),
+      ['reset 2/2'],
+      {
+        origin: 'RFC 7607 §2',
+      },
+    ),
     row('hold time 1', open('ebgp', { holdTime: 1 }), ['reset 2/6']),
     row('hold time 2', open('ebgp', { holdTime: 2 }), ['reset 2/6']),
     row('hold time 0', open('ebgp', { holdTime: 0 }), ['accepted'], { acceptable: ['reset 2/6'] }),

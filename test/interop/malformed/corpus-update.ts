@@ -230,7 +230,10 @@ function multiprotocol(): Row[] {
     row('MP_REACH next hop of 31 octets', reach(31, `${global}${global.slice(2)}`), bad, more),
     row('MP_REACH next hop of 33 octets', reach(33, `${global}${global}00`), bad, more),
     row('MP_REACH next hop of 255 octets', reach(255, global), bad, more),
-    row('MP_REACH IPv6 with a next hop of 4 octets', reach(4, '0a63fffe'), bad, more),
+    row('MP_REACH IPv6 with a next hop of 4 octets', reach(4, '0a63fffe'), bad, {
+      ...more,
+      acceptable: [...more.acceptable, 'withdrawn'],
+    }),
     row('MP_REACH next hop global and link-local', reach(32, `${global}fe8000000000000000000000000000fe`), ['kept'], {
       family: 6,
       origin: 'RFC 2545 §3',
@@ -329,13 +332,13 @@ function paths(): Row[] {
   const as2 = { session: 'ebgp-as2' as const, origin: 'RFC 6793 §6' };
   const withPath = (value: string, extra = ''): string =>
     update({ attributes: ORIGIN + longAttribute(0x40, 2, value) + nextHop('ebgp') + extra, nlri: TESTED4 });
-  const long = (count: number): string => sequence([65_003, ...Array.from({ length: count - 1 }, () => 64_700)]);
+  const long = (count: number): string => sequence([65_003, NEW, ...Array.from({ length: count - 2 }, () => 64_700)]);
   const last = sequence([NEW]);
   const as4 = (value: string): string =>
     update({ attributes: mandatory('ebgp-as2') + attribute(0xc0, 17, value), nlri: TESTED4 });
   return [
-    row('AS_PATH of 255 ASes', withPath(long(255) + last), ['kept'], { origin: 'IOS, February 2009' }),
-    row('AS_PATH of 900 ASes', withPath(`${long(255)}${long(255)}${long(255)}${long(130)}${last}`), ['kept'], {
+    row('AS_PATH of 255 ASes', withPath(long(255)), ['kept'], { origin: 'IOS, February 2009' }),
+    row('AS_PATH of 900 ASes', withPath(`${long(255)}${long(255)}${long(255)}${long(130)}`), ['kept'], {
       origin: 'BIRD CVE-2026-49943',
       acceptable: ['withdrawn'],
     }),
@@ -344,11 +347,7 @@ function paths(): Row[] {
       update({
         attributes:
           ORIGIN +
-          longAttribute(
-            0x40,
-            2,
-            sequence([65_003, ...Array.from({ length: 254 }, () => 64_700)], 2) + sequence([NEW], 2),
-          ) +
+          longAttribute(0x40, 2, sequence([65_003, NEW, ...Array.from({ length: 253 }, () => 64_700)], 2)) +
           nextHop('ebgp'),
         nlri: TESTED4,
       }),
