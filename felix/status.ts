@@ -54,5 +54,7 @@ export interface FelixStatus {
     readonly nexthops: { readonly available: boolean; readonly reason: string | undefined };
   };
   readonly nat: { readonly available: boolean; readonly reason: string | undefined };
+  /** Why tracked connections of deleted pods are left to time out, once that was found out. */
+  readonly connections: { readonly reason: string | undefined };
   readonly lastError: string | undefined;
 }

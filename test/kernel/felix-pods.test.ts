@@ -138,6 +138,22 @@ describe('pods on one node', needRoot('ip', 'nsenter', 'ping'), () => {
     assert.ok(host.routes().every((route) => !/10\.64\.0\.12 |fd64::12 /.test(route)));
   });
 
+  test('DEL forgets the connections of the pod’s addresses and no others', needRoot('conntrack', 'nft'), async () => {
+    host.node.sh("nft 'add table inet track; add chain inet track c { type filter hook forward priority 0 ; }'");
+    host.node.sh("nft 'add rule inet track c ct state new counter'");
+    const gone = host.pod('tracked', '10.64.0.30', 'fd64::30');
+    const stays = host.pod('stays', '10.64.0.31', 'fd64::31');
+    await Promise.all([host.plug(gone), host.plug(stays)]);
+    for (const pod of [gone, stays]) pod.namespace.sh(`${ping('172.18.0.1')}; ${ping('fd18::1')}`);
+    const list = (): string => host.node.sh('conntrack -L -f ipv4 2>/dev/null; conntrack -L -f ipv6 2>/dev/null');
+    assert.match(list(), /src=10\.64\.0\.30 .*src=fd64::30 /s);
+    await host.unplug(gone);
+    assert.doesNotMatch(list(), /10\.64\.0\.30 |fd64::30 /);
+    assert.match(list(), /src=10\.64\.0\.31 .*src=fd64::31 /s);
+    await host.unplug(stays);
+    host.node.sh('nft delete table inet track');
+  });
+
   test('DEL of an old sandbox leaves the new one of the same pod and address alone', async () => {
     const old = host.pod('old', '10.64.0.13', 'fd64::13');
     const fresh = host.pod('fresh', '10.64.0.13', 'fd64::13');
