@@ -5,7 +5,16 @@
  * ({event}), requests on stdin ({id, ask, value}) answered by {id, answer}.
  */
 import { createInterface } from 'node:readline';
-import { type BestPathBatch, createSpeaker, type OriginatedRoute, type PeerSpec, type SpeakerConfig } from '#bgp';
+import {
+  type BestPathBatch,
+  createSpeaker,
+  createTcpTransport,
+  type ResetKind,
+  type OriginatedRoute,
+  type PeerSpec,
+  type SpeakerConfig,
+} from '#bgp';
+import { createSocketPort } from '#libc';
 import type { Timers } from '#reconcile';
 
 export interface SpeakerSetup {
@@ -17,7 +26,7 @@ export interface SpeakerSetup {
 
 export interface SpeakerRequest {
   readonly id: number;
-  readonly ask: 'peers' | 'routes' | 'best' | 'setPeers' | 'setOriginated' | 'stop';
+  readonly ask: 'peers' | 'routes' | 'best' | 'setPeers' | 'setOriginated' | 'reset' | 'stop';
   readonly value?: unknown;
 }
 
@@ -37,6 +46,7 @@ const speaker = createSpeaker({
   config: setup.config,
   timers,
   random: Math.random,
+  transport: createTcpTransport(createSocketPort()),
   log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
 });
 const best = new Map<string, BestPathBatch['changes'][number]>();
@@ -66,6 +76,10 @@ async function answer(request: SpeakerRequest): Promise<unknown> {
       return speaker.setPeers(request.value as readonly PeerSpec[]);
     case 'setOriginated':
       return speaker.setOriginated(request.value as readonly OriginatedRoute[]);
+    case 'reset': {
+      const { peer, kind } = request.value as { readonly peer: string; readonly kind: ResetKind };
+      return speaker.reset(peer, kind);
+    }
     case 'stop':
       await speaker.stop(request.value as 'restart' | 'shutdown');
       return setTimeout(() => process.exit(0), 20).hasRef();

@@ -4,12 +4,12 @@
  *   bird 192.0.2.1, 2001:db8:0:1::1 ── eth0 ═══ eth0 ── manx 192.0.2.2, 2001:db8:0:1::2
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { PeerSpec, PeerStatus, RouteView } from '#bgp';
+import type { PeerSpec, PeerStatus, ResetKind, RouteView } from '#bgp';
 import { parseIp } from '#net';
 import { connect, Namespace } from '../support/namespaces.ts';
 import type { SpeakerRequest, SpeakerSetup } from './speaker-process.ts';
@@ -90,6 +90,13 @@ export class TwoRouters {
     const child = this.#spawn(this.bird, ['bird', ...files, ...flags]);
     await until('bird answers', () => this.birdc('show status').includes('Daemon is up'));
     return child;
+  }
+
+  /** Changes BIRD's configuration while it runs. */
+  configure(change: (text: string) => string): void {
+    const file = join(this.dir, 'bird.conf');
+    writeFileSync(file, change(readFileSync(file, 'utf8')));
+    this.birdc('configure');
   }
 
   birdc(...command: readonly string[]): string {
@@ -198,6 +205,10 @@ export class SpeakerProcess {
       'setOriginated',
       prefixes.map((prefix) => ({ prefix })),
     );
+  }
+
+  async reset(peer: string, kind: ResetKind): Promise<void> {
+    await this.#ask('reset', { peer, kind });
   }
 
   async stop(mode: 'restart' | 'shutdown'): Promise<void> {
