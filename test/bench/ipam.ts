@@ -8,12 +8,26 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Allocator, type Collection, createAllocator, type IpamStore, isIpamError, type Pool } from '#ipam';
+import {
+  type Allocator,
+  affinityName,
+  type AuditedPod,
+  audit,
+  type Block,
+  type BlockAffinity,
+  blockName,
+  type Collection,
+  createAllocator,
+  type IpamStore,
+  isIpamError,
+  type Pool,
+} from '#ipam';
 import { createIpamStore, createKubeClient, type KubeClient, resources } from '#kube';
-import { parsePrefix } from '#net';
+import { nthAddress, nthSubprefix, parsePrefix } from '#net';
 import { assign, newBlock, release } from '../../ipam/block.ts';
 import { makeDataDir, removeDataDir, startServer } from '../kubernetes/server-process.ts';
 import { pool } from '../support/ipam-node.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 
 const warmRequests = 500;
 const burst = 110;
@@ -189,6 +203,56 @@ function pureOperations(): void {
   say(`pure assign/release ${(quantile(results, 0.5) / 1000).toFixed(0)}k operations/s on a /26`);
 }
 
+/** 5,000 nodes with four blocks each and 30 pods: what one audit, and one restart of an agent, costs beyond the transfer. */
+async function scale(): Promise<void> {
+  const cluster = parsePrefix('10.0.0.0/8');
+  const blocks: Block[] = [];
+  const affinities: BlockAffinity[] = [];
+  const pods: AuditedPod[] = [];
+  const names = Array.from({ length: 5000 }, (_, i) => `node-${i}`);
+  const before = process.memoryUsage().heapUsed;
+  for (const [index, node] of names.entries()) {
+    for (let each = 0; each < 4; each += 1) {
+      const cidr = nthSubprefix(cluster, 26, index * 4 + each);
+      let block = newBlock(cidr, node, 0);
+      for (let i = 0; i < (each < 2 ? 8 : 7); i += 1) {
+        const pod = `pod-${index}-${each}-${i}`;
+        const attributes = { namespace: 'default', pod, node, timestamp: '2026-01-01T00:00:00Z' };
+        const done = assign(block, { handle: `${pod}.eth0`, attributes }, 0);
+        if (done.kind === 'assigned') block = done.block;
+        const ips = [nthAddress(cidr, i)];
+        pods.push({ namespace: 'default', name: pod, node, hostNetwork: false, finished: false, ips });
+      }
+      blocks.push(block);
+      affinities.push({ node, cidr, state: 'confirmed', deleted: false });
+    }
+  }
+  const heapMiB = (process.memoryUsage().heapUsed - before) / 2 ** 20;
+  const pools = [{ name: 'cluster', cidr: cluster }];
+  const begin = performance.now();
+  const findings = audit({ pools, blocks, affinities, unreadable: [], pods, nodes: new Set(names), now: Date.now() });
+  const auditMs = performance.now() - begin;
+  if (findings.length > 0) throw new Error(`the audit of a sound state finds ${findings[0]?.why}`);
+  const store = createMemoryStore();
+  const put = { signal };
+  for (const block of blocks) await store.blocks.create(blockName(block.cidr), block, put);
+  for (const each of affinities) await store.affinities.create(affinityName(each.node, each.cidr), each, put);
+  const allocator = createAllocator({
+    node: 'node-7',
+    store,
+    pools: () => [pool('cluster', '10.0.0.0/8', 26)],
+    now: Date.now,
+    random: Math.random,
+    sleep: async () => undefined,
+    log: quiet,
+  });
+  const recoverMs = await timed(() => allocator.recover(signal));
+  const held = allocator.allocations().length;
+  say(
+    `5,000 nodes         ${blocks.length} blocks, ${pods.length} addresses in ${heapMiB.toFixed(0)} MiB with their pods; audit ${ms(auditMs)}; recover of one node ${ms(recoverMs)} (${held} addresses; lists in memory)`,
+  );
+}
+
 async function hostLocal(ours: number): Promise<void> {
   const program = ['/usr/lib/cni/host-local', '/opt/cni/bin/host-local'].find((path) => existsSync(path));
   if (program === undefined) return say('host-local          left out: containernetworking-plugins is not installed');
@@ -238,6 +302,7 @@ try {
   await podReads(client);
   pureOperations();
   await hostLocal(ours);
+  await scale();
   await claims(client);
 } finally {
   client.close();
