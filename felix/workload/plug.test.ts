@@ -161,8 +161,10 @@ test('a link-local address is the modified EUI-64 of its MAC', () => {
 test('what a prepared pair lacks is done with one process in the pod and no sysctl, and together it is the whole plan', () => {
   const workload = pod(['10.64.0.5', 'fd64::5']);
   const rest = planPodEnd(workload, { from: 'nothing' });
-  const { text } = scriptFor(rest, workload.netns);
-  assert.match(text, /nsenter --net='\/run\/netns\/p' ip -batch -/);
+  const { text } = scriptFor(rest, workload.netns, true);
+  assert.match(text, /ip -n 'p' -batch -/);
+  assert.match(scriptFor(rest, '/proc/7/ns/net', true).text, /nsenter --net='\/proc\/7\/ns\/net' ip -batch -/);
+  assert.match(scriptFor(rest, workload.netns).text, /nsenter --net='\/run\/netns\/p' ip -batch -/);
   assert.doesNotMatch(text, /sh -c/);
   const both = [
     ...said(planPair(workload, 1500)),

@@ -1,8 +1,9 @@
 /**
  * Steps → one script for a shell coprocess: consecutive steps of one side share a process, consecutive `ip` steps one
  * `ip -batch`, and everything stops at the first refusal: two `ip` processes for a whole pod, 4 ms. Pure.
- * `nsenter` takes any namespace path, `ip -n` only names. The host side is a fresh process as well, not the long-lived
- * batch: that one would keep an open descriptor of the pod's namespace, which could then never go away.
+ * `nsenter` takes any namespace path, `ip -n` only names (and is 0.7 ms faster): the hurried way tries it. The host side is
+ * a fresh process as well, not the long-lived batch: that one would keep an open descriptor of the pod's namespace, which
+ * could then never go away.
  */
 import { quote } from '../iproute2/shell.ts';
 import type { Step } from './plug.ts';
@@ -17,7 +18,7 @@ export interface Script {
 }
 
 /** The script; it exits with 0 when every step was done. */
-export function scriptFor(steps: readonly Step[], netns: string): Script {
+export function scriptFor(steps: readonly Step[], netns: string, hurried = false): Script {
   const parts = split(steps, (a, b) => a.side === b.side && a.kind === b.kind);
   const sides = split(
     parts.map((part, index) => ({ part, index })),
@@ -28,9 +29,11 @@ export function scriptFor(steps: readonly Step[], netns: string): Script {
     const [first] = side;
     if (first?.part[0]?.side === 'host') return commands;
     if (first !== undefined && side.length === 1 && first.part[0]?.kind === 'ip') {
-      // No shell is needed inside: one process less.
-      const { command, body } = commandFor(first.part);
-      return guarded({ command: `nsenter --net=${quote(netns)} ${command}`, body }, first.index);
+      // No shell is needed inside: one process less, and another one where `ip` knows the namespace by name.
+      const { body } = commandFor(first.part);
+      const name = !hurried ? undefined : /^(?:\/var)?\/run\/netns\/([A-Za-z0-9][A-Za-z0-9_.-]*)$/.exec(netns)?.[1];
+      const enter = name === undefined ? `nsenter --net=${quote(netns)} ip` : `ip -n ${quote(name)}`;
+      return guarded({ command: `${enter} -batch - <<'MANX'`, body }, first.index);
     }
     const inside = `bad=\n${commands}\n[ -z "$bad" ]`;
     return `if [ -z "$bad" ]; then nsenter --net=${quote(netns)} sh -c ${quote(inside)} || bad=pod; fi`;

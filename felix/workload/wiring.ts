@@ -85,7 +85,7 @@ export class Wiring {
     // A name used before means another interface now.
     this.#batch.forget(workload.hostInterface);
     const [pod, host] = await Promise.all([
-      this.#run(planPodEnd(workload, { from: 'nothing' }), workload.netns),
+      this.#run(planPodEnd(workload, { from: 'nothing' }), workload.netns, true),
       this.#batch.submit(planHostAddresses(workload)),
     ]);
     return pod === undefined && host.size === 0;
@@ -98,8 +98,8 @@ export class Wiring {
   }
 
   /** What was refused, undefined when every step was done. */
-  async #run(steps: readonly Step[], netns: string) {
-    const { text, parts } = scriptFor(steps, netns);
+  async #run(steps: readonly Step[], netns: string, hurried = false) {
+    const { text, parts } = scriptFor(steps, netns, hurried);
     const { code, stderr } = await this.#shell.run(text);
     return code === 0 ? undefined : refusal(stderr, parts);
   }

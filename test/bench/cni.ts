@@ -4,7 +4,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -111,7 +111,8 @@ const quantile = (values: readonly number[], q: number): number =>
 const text = (value: number): string => value.toFixed(1).padStart(7);
 
 function report(contestants: readonly Contestant[], peer: Contestant): void {
-  process.stdout.write(`\n${''.padEnd(34)}  ADD p50     p99   ratio   ratio p99 |  DEL p50     p99   ratio\n`);
+  const head = `ratios to ${peer.name.replace(' + host-local', '')}`;
+  process.stdout.write(`\n${head.padEnd(34)}  ADD p50     p99   ratio   ratio p99 |  DEL p50     p99   ratio\n`);
   for (const each of contestants) {
     const ratio = (verb: 'add' | 'del', q: number): string =>
       (quantile(each[verb], q) / quantile(peer[verb], q)).toFixed(2);
@@ -165,7 +166,7 @@ function printSettings(compiler: string): void {
       `node ${process.version}, kernel ${version('uname -r')}, ${availableParallelism()} × ${cpus()[0]?.model ?? ''}`,
       `containernetworking-plugins ${debian}, ${version('ip -V')}, C client by ${compiler}`,
       `${rounds} rounds after ${warmUp} to warm up, order rotating; ours: IPv4 and IPv6 address per pod, durable (fsync) before ADD returns`,
-      `times in ms, from before the fork of the plugin to its end; ratio to "bridge + host-local, IPv4"`,
+      `times in ms, from before the fork of the plugin to its end`,
       '',
     ].join('\n'),
   );
@@ -205,6 +206,12 @@ async function main(): Promise<void> {
   try {
     for (let index = -warmUp; index < rounds; index += 1) await round(contestants, index < 0 ? -1 : index);
     report(contestants, v4);
+    report(contestants, dual);
+    process.stdout.write(
+      `\nload average ${loadavg()
+        .map((load) => load.toFixed(1))
+        .join(' ')}\n`,
+    );
     process.stdout.write(`\n${burst} pods at once on a warm node\n`);
     for (const each of [...fast, v4]) await burstOf(each);
   } finally {
