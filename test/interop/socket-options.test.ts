@@ -1,9 +1,11 @@
 /** Real sockets with the options of RFC 2385 and RFC 5082, both ends in this process, over loopback addresses. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { after, test } from 'node:test';
 import { createTcpTransport, type DialTarget, type Listener, type SocketPort, type Wire } from '#bgp';
 import { createSocketPort } from '#libc';
 import { hostPrefix, type Ip, type Prefix, parseIp, parsePrefix } from '#net';
+import { hasProgram } from '../support/need.ts';
 import { pause, until } from './two-routers.ts';
 
 const sockets = createSocketPort();
@@ -139,6 +141,22 @@ for (const { name, server: address, client, range } of families) {
     await until('two hops are allowed', () => server.accepted.some(({ data }) => data.includes('far')), 5_000);
   });
 }
+
+const withSs = { ...options, ...(hasProgram('ss') ? {} : { skip: 'not installed: ss' }) };
+test('what we send is marked as network control, class selector 6 (RFC 4594), on both ends', withSs, async () => {
+  for (const { server: address, client } of families) {
+    for (const asked of [{}, { ttlSecurity: 1 }]) {
+      const server = await serve(address);
+      protect(server, [], true);
+      const wire = await dial({ address, port: server.port, localAddress: client, options: asked });
+      assert.ok(wire !== undefined);
+      await says(wire, 'marked', server);
+      const filter = `( sport = :${server.port} or dport = :${server.port} )`;
+      const shown = execFileSync('ss', ['-tnOi', '--tos', 'state', 'established', filter], { encoding: 'utf8' });
+      assert.equal([...shown.matchAll(/(tos|tclass):0xc0/g)].length, 2, shown);
+    }
+  }
+});
 
 test('a device that does not exist is a reason, not a connection', options, async () => {
   const { promise, resolve } = Promise.withResolvers<string>();
