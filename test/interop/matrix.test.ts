@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { needRoot } from '../support/need.ts';
 import { DAEMONS, runStory } from './matrix/run.ts';
-import { OURS_NOT_YET, REFUSALS, STORIES } from './matrix/stories.ts';
+import { REFUSALS, STORIES } from './matrix/stories.ts';
 
 // Stories wait far more than they compute.
 describe('interop matrix', { concurrency: 6 }, () => {
@@ -16,7 +16,7 @@ describe('interop matrix', { concurrency: 6 }, () => {
       test(`${daemon.name}: ${story.name}`, { ...need, timeout: 120_000 }, async () => {
         const cells = await runStory(daemon, story);
         const unexpected = cells.filter(({ feature, result }) => {
-          const refused = REFUSALS[daemon.name]?.[feature] || OURS_NOT_YET[feature];
+          const refused = REFUSALS[daemon.name]?.[feature];
           return result !== (refused ? 'unsupported' : 'pass');
         });
         assert.deepEqual(unexpected, []);
