@@ -126,7 +126,10 @@ function podCommand(): Command {
 }
 
 function killCommand(): Command {
-  return command('kill', 'send a signal to the agent of a node, a router or the API server; the lab starts it again')
+  return command(
+    'kill',
+    'send a signal to the agent of a node, a router, the API server or the controller; the lab starts it again',
+  )
     .argument('<process>')
     .option('--signal <signal>', 'which signal', parseSignal, 'SIGKILL')
     .action((target: string, options: NameOption & { readonly signal: NodeJS.Signals }) => {
