@@ -141,7 +141,8 @@ class NodeFelix implements Felix {
     });
     const hints = new Hints({ settings, tables: this.#tables, loop, batch, log });
     const onHint = (hint: Hint) => hints.take(hint);
-    const monitor = createMonitor({ startChild, timers, restartMs: MONITOR_RESTART_MS, onHint, nexthops });
+    const isEcho = loop.routes.isEcho.bind(loop.routes);
+    const monitor = createMonitor({ startChild, timers, restartMs: MONITOR_RESTART_MS, onHint, nexthops, isEcho });
     this.#running = {
       batch,
       shell,

@@ -8,7 +8,7 @@
 import type { Prefix } from '#net';
 import type { Timers } from '#reconcile';
 import { NextHopResolver, sourceFor } from './calc/next-hop.ts';
-import { type NexthopObject, NexthopGroups, sameNexthop } from './calc/nexthop-groups.ts';
+import { isGroupId, type NexthopObject, NexthopGroups, sameNexthop } from './calc/nexthop-groups.ts';
 import { allPrefixes, type RouteInputs, type Wanted, wantedRoute } from './calc/routes.ts';
 import type { KernelState } from './driver/read.ts';
 import type { Refusals, RouteBackend, RouteChanges, RouteStep } from './driver/route-backend.ts';
@@ -19,6 +19,8 @@ import type { Dirty, Tables } from './tables.ts';
 
 /** Prefixes calculated and written at a time; about 5 ms of this thread. */
 const SLICE = 2_000;
+/** Slices that the back end may have before it: enough that it never waits for us. */
+const IN_FLIGHT = 3;
 
 export interface RouteKeeperOptions {
   readonly settings: FelixSettings;
@@ -113,7 +115,7 @@ export class RouteKeeper {
     const unusable = new Map<number, string>();
     await this.#makeNexthops(unusable);
     const removals: RouteStep[] = [];
-    let writing: Promise<void> = Promise.resolve();
+    const writing: Promise<void>[] = [];
     for (let from = 0; from < all.length; from += SLICE) {
       const slice = all.slice(from, from + SLICE);
       for (const prefix of slice) this.#want(prefix, wantedRoute(prefix, inputs));
@@ -125,13 +127,14 @@ export class RouteKeeper {
         if (reason !== undefined) refused.set(route.prefix, reason);
         return reason === undefined;
       });
-      await writing;
-      writing = this.#write(writes, refused);
-      // What fails is met at the next await; until then it must not count as unhandled.
-      writing.catch(() => undefined);
+      if (writing.length >= IN_FLIGHT) await writing.shift();
+      const write = this.#write(writes, refused);
+      // What fails is met at a later await; until then it must not count as unhandled.
+      write.catch(() => undefined);
+      writing.push(write);
       if (writes.length === 0 && all.length > SLICE) await this.#breathe();
     }
-    await writing;
+    await Promise.all(writing);
     for (let from = 0; from < removals.length; from += SLICE) {
       await this.#write(removals.slice(from, from + SLICE), refused);
     }
@@ -143,6 +146,15 @@ export class RouteKeeper {
     const wanted = this.desired.get(prefix);
     const actual = this.actual.get(prefix);
     return wanted === undefined ? actual === undefined : actual !== undefined && sameRoute(actual, wanted);
+  }
+
+  /**
+   * Whether a route event that names a group is the echo of our own write: told without decoding the line, since the
+   * kernel sends back every one of 100,000 writes.
+   */
+  isEcho(prefix: string, group: number, deleted: boolean): boolean {
+    const wanted = this.desired.get(prefix as Prefix);
+    return deleted ? wanted === undefined && isGroupId(group) : wanted?.group === group;
   }
 
   /** Whether an event about a nexthop object says something else than what we last wrote. */

@@ -33,6 +33,11 @@ interface Group {
 const FIRST_ID = 0x5000_0000;
 const ID_MASK = 0x0fff_ffff;
 
+/** Whether an id is in our range. */
+export function isGroupId(id: number): boolean {
+  return id >= FIRST_ID && id <= FIRST_ID + ID_MASK;
+}
+
 export function sameNexthop(a: NexthopObject, b: NexthopObject): boolean {
   return (
     a.protocol === b.protocol &&

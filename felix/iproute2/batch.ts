@@ -104,6 +104,7 @@ class Session {
 
   submit(lines: readonly string[]): Promise<ReadonlyMap<number, string>> {
     for (const line of lines) {
+      if (!line.includes(' dev ')) continue;
       for (const match of line.matchAll(/\bdev (\S+)/g)) if (match[1] !== undefined) this.#devices.add(match[1]);
     }
     return new Promise((resolve, reject) => {

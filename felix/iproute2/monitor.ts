@@ -44,10 +44,12 @@ export function createMonitor(options: {
   readonly timers: Timers;
   readonly restartMs: number;
   readonly onHint: (hint: Hint) => void;
+  /** Says of a route event, by prefix as printed and nexthop id, that it is the echo of a write of ours. */
+  readonly isEcho?: (prefix: string, group: number, deleted: boolean) => boolean;
   /** Whether this iproute2 knows nexthop objects. */
   readonly nexthops?: boolean;
 }): Monitor {
-  const { startChild, timers, restartMs, onHint, nexthops } = options;
+  const { startChild, timers, restartMs, onHint, nexthops, isEcho } = options;
   let child: Child | undefined;
   let timer: TimerHandle | undefined;
   let stopped = false;
@@ -57,6 +59,7 @@ export function createMonitor(options: {
     const started = startChild('sh', ['-c', script(`link address route${nexthops === true ? ' nexthop' : ''}`)]);
     child = started;
     const read = lineReader((line) => {
+      if (isEcho !== undefined && isEchoLine(line, isEcho)) return;
       const hint = decodeHint(line);
       if (hint !== undefined) onHint(hint);
     });
@@ -94,6 +97,15 @@ export function createMonitor(options: {
       return respawns;
     },
   };
+}
+
+/** `[time] PREFIX nhid ID …` or `[time] Deleted PREFIX nhid ID …`, looked at with as little work as can be. */
+function isEchoLine(line: string, isEcho: (prefix: string, group: number, deleted: boolean) => boolean): boolean {
+  const at = line.indexOf(' nhid ');
+  if (at < 0) return false;
+  const start = line.lastIndexOf(' ', at - 1) + 1;
+  const group = Number.parseInt(line.slice(at + 6, at + 18), 10);
+  return isEcho(line.slice(start, at), group, line.startsWith('Deleted ', start - 8));
 }
 
 /** What one monitor line means; undefined for what cannot concern us (other routing tables). */
