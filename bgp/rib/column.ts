@@ -8,6 +8,9 @@ const PAGE = 1 << PAGE_BITS;
 
 type Page<T> = (T | undefined)[];
 
+/** Copied, which is many times as fast as filling a new one. */
+const EMPTY_PAGE: readonly undefined[] = Array.from({ length: PAGE }, () => undefined);
+
 export class Column<T extends object> {
   #pages: (Page<T> | undefined)[] = [];
   #size = 0;
@@ -52,7 +55,7 @@ export class Column<T extends object> {
 
   #addPage(index: number): Page<T> {
     while (this.#pages.length <= index) this.#pages.push(undefined);
-    const page: Page<T> = Array.from({ length: PAGE });
+    const page: Page<T> = EMPTY_PAGE.slice();
     this.#pages[index] = page;
     return page;
   }

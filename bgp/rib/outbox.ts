@@ -24,8 +24,12 @@ export interface PackedBestPaths {
 
 export class BestPathOutbox {
   readonly #locRib: LocRib;
-  /** Waiting ids, with 1 where the last learned route was from another AS. */
-  readonly #pending = new Map<number, number>();
+  /** Waiting ids in order of arrival, from #start to #end. */
+  #queue = new Int32Array(1024);
+  #start = 0;
+  #end = 0;
+  /** Per id: 0 = not waiting, else 1 + whether the last learned route was from another AS. */
+  #waiting = new Uint8Array(1024);
   #inSync = false;
   #toldInSync = false;
 
@@ -34,17 +38,23 @@ export class BestPathOutbox {
   }
 
   get size(): number {
-    return this.#pending.size;
+    return this.#end - this.#start;
   }
 
   push({ id, best, previous }: BestChange): void {
-    const kind = [best, previous].find((route) => route !== undefined && route.source.kind !== 'local')?.source.kind;
-    this.#pending.set(id, Number(kind === 'ebgp'));
+    const learned = best === undefined || best.source.kind === 'local' ? (previous ?? best) : best;
+    if (id >= this.#waiting.length) this.#waiting = enlarge(this.#waiting, new Uint8Array(id * 2));
+    const isNew = this.#waiting[id] === 0;
+    this.#waiting[id] = learned?.source.kind === 'ebgp' ? 2 : 1;
+    if (!isNew) return;
+    if (this.#end === this.#queue.length) this.#makeRoom();
+    this.#queue[this.#end] = id;
+    this.#end += 1;
   }
 
   /** There is something to take. */
   get hasNews(): boolean {
-    return this.#pending.size > 0 || this.#inSync !== this.#toldInSync;
+    return this.size > 0 || this.#inSync !== this.#toldInSync;
   }
 
   /** Everything the peers had to tell has been told, or not. */
@@ -55,28 +65,37 @@ export class BestPathOutbox {
   /** The next batch, undefined when there is nothing to say; in sync only once nothing waits behind it. */
   take(limit: number): PackedBestPaths | undefined {
     if (!this.hasNews) return undefined;
-    const count = Math.min(limit, this.#pending.size);
+    const count = Math.min(limit, this.size);
     const prefixes = new Uint8Array(count * MAX_PREFIX_BYTES);
     const setOf = new Uint32Array(count);
     const isEbgp = new Uint8Array(count);
     const sets = new NextHopSets();
     let at = 0;
-    let index = 0;
-    for (const [id, ebgp] of this.#pending) {
-      if (index === count) break;
-      this.#pending.delete(id);
+    for (let index = 0; index < count; index += 1) {
+      const id = this.#queue[this.#start + index] ?? 0;
       prefixes[at] = this.#locRib.table.family(id);
       at = this.#locRib.table.writeNlri(id, prefixes, at + 1);
       setOf[index] = sets.numberOf(this.#locRib.nextHops(id));
-      isEbgp[index] = ebgp;
-      index += 1;
+      isEbgp[index] = Number(this.#waiting[id] === 2);
+      this.#waiting[id] = 0;
     }
-    this.#toldInSync = this.#inSync && (this.#toldInSync || this.#pending.size === 0);
+    this.#start += count;
+    this.#toldInSync = this.#inSync && (this.#toldInSync || this.size === 0);
     return { count, prefixes: prefixes.slice(0, at), nextHopSets: sets.sets, setOf, isEbgp, inSync: this.#toldInSync };
   }
 
   mark(marks: Uint8Array): void {
-    for (const id of this.#pending.keys()) marks[id] = 1;
+    for (let at = this.#start; at < this.#end; at += 1) marks[this.#queue[at] ?? 0] = 1;
+  }
+
+  /** Moves the queue to the front, into a larger array where it fills this one. */
+  #makeRoom(): void {
+    const waiting = this.#queue.subarray(this.#start, this.#end);
+    const queue = waiting.length * 2 > this.#queue.length ? new Int32Array(this.#queue.length * 2) : this.#queue;
+    queue.set(waiting);
+    this.#queue = queue;
+    this.#end = waiting.length;
+    this.#start = 0;
   }
 }
 
@@ -104,6 +123,11 @@ function unpackChanges({ count, prefixes, nextHopSets, setOf, isEbgp }: PackedBe
     at += 2 + ((length + 7) >>> 3);
   }
   return changes;
+}
+
+function enlarge(from: Uint8Array<ArrayBuffer>, to: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  to.set(from);
+  return to;
 }
 
 /** Numbers next-hop sets in order of appearance. */

@@ -49,6 +49,13 @@ export interface PeerOptions {
   readonly hooks: PeerHooks;
 }
 
+interface RunningTimer {
+  readonly handle: TimerHandle;
+  readonly firesAt: number;
+  /** When it counts as expired; later than firesAt where it was started again meanwhile. */
+  dueAt: number;
+}
+
 interface Slot {
   session: Session;
   initiator: Initiator;
@@ -56,7 +63,7 @@ interface Slot {
   dial: Dial | undefined;
   /** Accepted while the main session was Established: a restart of the peer, not a collision. */
   readonly replaces: boolean;
-  readonly timers: Map<TimerName, TimerHandle>;
+  readonly timers: Map<TimerName, RunningTimer>;
 }
 
 export class Peer {
@@ -296,19 +303,36 @@ export class Peer {
   }
 
   #startTimer(slot: Slot, { timer, sec, jitter }: Action & { readonly kind: 'start-timer' }): void {
-    this.#stopTimer(slot, timer);
     // RFC 4271 §10: a random part between 0.75 and 1.0 of the value.
     const factor = jitter ? 0.75 + 0.25 * this.#options.random() : 1;
-    const expire = (): void => {
-      slot.timers.delete(timer);
-      this.#dispatch(slot, { type: `${timer}-expired` });
-    };
-    slot.timers.set(timer, this.#options.timers.set(expire, sec * 1000 * factor));
+    const dueAt = this.#options.timers.now() + sec * 1000 * factor;
+    const running = slot.timers.get(timer);
+    if (running !== undefined && running.firesAt <= dueAt) {
+      // The hold timer restarts with every UPDATE: it fires once at its old time and then waits for the rest.
+      running.dueAt = dueAt;
+      return;
+    }
+    this.#stopTimer(slot, timer);
+    this.#arm(slot, timer, dueAt);
+  }
+
+  #arm(slot: Slot, timer: TimerName, dueAt: number): void {
+    const { timers } = this.#options;
+    const handle = timers.set(
+      () => {
+        const running = slot.timers.get(timer);
+        slot.timers.delete(timer);
+        if (running !== undefined && running.dueAt > timers.now()) this.#arm(slot, timer, running.dueAt);
+        else this.#dispatch(slot, { type: `${timer}-expired` });
+      },
+      Math.max(0, dueAt - timers.now()),
+    );
+    slot.timers.set(timer, { handle, firesAt: dueAt, dueAt });
   }
 
   #stopTimer(slot: Slot, timer: TimerName): void {
-    const handle = slot.timers.get(timer);
-    if (handle !== undefined) this.#options.timers.clear(handle);
+    const running = slot.timers.get(timer);
+    if (running !== undefined) this.#options.timers.clear(running.handle);
     slot.timers.delete(timer);
   }
 }
@@ -332,6 +356,6 @@ function createSlot(session: Session, replaces: boolean): Slot {
 }
 
 function clearTimers(slot: Slot, timers: Timers): void {
-  for (const handle of slot.timers.values()) timers.clear(handle);
+  for (const { handle } of slot.timers.values()) timers.clear(handle);
   slot.timers.clear();
 }

@@ -25,6 +25,10 @@ import type {
 
 const LINGER_MS = 2_000;
 const BACKLOG = 511;
+/** Bytes read from one peer per turn of the event loop: about 6,500 prefixes, a few milliseconds. */
+const TURN_BYTES = 128 * 1024;
+/** Bytes that may wait to be sent before a peer counts as slow; buffers are shared by the peers of a group. */
+const BUFFER_BYTES = 1024 * 1024;
 /** RFC 5082 §3: what leaves with it and passes no router arrives with it. */
 const FULL_TTL = 255;
 /** RFC 4594 §3.1: routing protocols are network control, class selector 6. */
@@ -234,7 +238,8 @@ function wireOf(socket: Socket, remote: Ip, sockets: SocketPort | undefined): Wi
         socket.cork();
         process.nextTick(uncork);
       }
-      return socket.write(bytes);
+      socket.write(bytes);
+      return socket.writableLength < BUFFER_BYTES;
     },
     end: () => {
       ours = true;
@@ -254,8 +259,18 @@ function wireOf(socket: Socket, remote: Ip, sockets: SocketPort | undefined): Wi
 
 function attach(socket: Socket, handlers: WireHandlers, closedByUs: () => boolean): void {
   let reason = 'connection closed by the peer';
+  let taken = 0;
+  const nextTurn = (): void => {
+    taken = 0;
+    socket.resume();
+  };
   socket.on('data', (chunk) => {
-    if (!closedByUs() && typeof chunk !== 'string') handlers.data(chunk);
+    if (closedByUs() || typeof chunk === 'string') return;
+    if (taken === 0) setImmediate(nextTurn);
+    taken += chunk.length;
+    handlers.data(chunk);
+    // One turn of the loop would read up to two megabytes: timers and other peers would wait for their routes.
+    if (taken >= TURN_BYTES && !closedByUs()) socket.pause();
   });
   socket.on('drain', () => {
     if (!closedByUs()) handlers.drained();

@@ -84,8 +84,8 @@ export class UpdateDecoder {
       return new PackedUpdate(bytes, { withdrawn, announced }, known);
     }
     const message = decodeUpdate(bytes, context);
-    this.#keep(hash, message, bytes.subarray(start, end));
-    return message;
+    const kept = this.#keep(hash, message, bytes.subarray(start, end));
+    return kept === undefined ? message : new PackedUpdate(bytes, { withdrawn, announced }, kept);
   }
 
   #find(hash: number, bytes: Uint8Array, span: Span): SharedAttributes | undefined {
@@ -96,19 +96,21 @@ export class UpdateDecoder {
     return older;
   }
 
-  #keep(hash: number, message: UpdateMessage, list: Uint8Array): void {
+  #keep(hash: number, message: UpdateMessage, list: Uint8Array): SharedAttributes | undefined {
     const { attributes, announced, errors } = message;
     const [first] = announced;
-    if (attributes === undefined || first === undefined || errors.length > 0 || hasMpRoutes(list)) return;
-    this.#add(hash, { bytes: list.slice(), attributes, nextHop: first.nextHop, next: undefined });
+    if (attributes === undefined || first === undefined || errors.length > 0 || hasMpRoutes(list)) return undefined;
+    return this.#add(hash, { bytes: list.slice(), attributes, nextHop: first.nextHop, next: undefined });
   }
 
-  #add(hash: number, shared: SharedAttributes): void {
+  #add(hash: number, shared: SharedAttributes): SharedAttributes {
     if (this.#recent.size >= KEPT) {
       this.#older = this.#recent;
       this.#recent = new Map();
     }
-    this.#recent.set(hash, { ...shared, next: this.#recent.get(hash) });
+    const added = { ...shared, next: this.#recent.get(hash) };
+    this.#recent.set(hash, added);
+    return added;
   }
 }
 

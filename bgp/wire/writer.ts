@@ -3,7 +3,8 @@
  * the question of whoever packs it.
  */
 export class Writer {
-  #bytes = new Uint8Array(256);
+  /** Small on purpose: most writers hold one attribute, and 64 octets need no allocation outside the heap. */
+  #bytes = new Uint8Array(64);
   #length = 0;
 
   get length(): number {

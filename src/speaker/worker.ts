@@ -16,6 +16,7 @@ import {
 import { createSocketPort } from '#libc';
 import type { SpeakerReport, SpeakerRequest } from './protocol.ts';
 import { threadTimers } from './timers.ts';
+import { warmUp } from './warm-up.ts';
 
 /** Changes per batch: large enough to be cheap, small enough that unpacking one does not hold up the main thread. */
 const BATCH_LIMIT = 4096;
@@ -86,6 +87,7 @@ async function answer(speaker: Speaker, request: Question): Promise<SpeakerRepor
 function ask(speaker: Speaker, request: Question): Promise<unknown> {
   switch (request.kind) {
     case 'start':
+      void warmUp(threadTimers);
       return speaker.start();
     case 'stop':
       return speaker.stop(request.mode);
