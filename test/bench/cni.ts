@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { compileClient } from '../../scripts/cni-client.ts';
 import { labDown, labUp, nodeDirs } from '../../src/lab/lab.ts';
-import type { PluginCall, PluginOutcome } from './plugin-runner.ts';
+import type { PluginCall, PluginOutcome } from '../support/plugin-runner.ts';
 
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 100);
 const warmUp = 10;
@@ -30,7 +30,7 @@ interface Runner {
 
 /** A plugin-runner in a network namespace. */
 function startRunner(netns: string): Runner {
-  const child = spawn('ip', ['netns', 'exec', netns, process.execPath, source('./plugin-runner.ts')], {
+  const child = spawn('ip', ['netns', 'exec', netns, process.execPath, source('../support/plugin-runner.ts')], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
