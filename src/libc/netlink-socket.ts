@@ -1,7 +1,7 @@
 /**
  * One rtnetlink socket (netlink(7)) by FFI, for a thread of its own: every call waits for the kernel. Requests go out in
  * batches with an acknowledgement on the last only; the errors of the others come with their sequence numbers.
- * Measured (docs/decisions/0012): 200,000 routes a second in batches of 256, where `ip -batch` does 88,000.
+ * Measured (docs/decisions/0013): 200,000 routes a second in batches of 256, where `ip -batch` does 88,000.
  */
 import type { CLibrary } from './library.ts';
 
