@@ -73,6 +73,8 @@ export interface Instance {
   enable(): Promise<void>;
 }
 
+const MAX_TRIES = 5;
+
 /** Runs a command in a namespace; stdout and stderr together, whatever the exit code. */
 export function ask(at: Namespace, ...command: readonly string[]): Promise<string> {
   return new Promise((resolve) => {
@@ -85,13 +87,15 @@ export function ask(at: Namespace, ...command: readonly string[]): Promise<strin
   });
 }
 
-/** JSON of a command; `fallback` when it says something else, such as while it starts. */
+/** JSON of a command; `fallback` when it goes on saying something else, such as after a crash. */
 export async function askJson(at: Namespace, command: readonly string[], fallback: unknown): Promise<unknown> {
-  const text = await ask(at, ...command);
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return fallback;
+  for (let tries = 1; ; tries++) {
+    const text = await ask(at, ...command);
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      if (tries === MAX_TRIES) return fallback; // a busy control socket is no empty table
+    }
   }
 }
 
