@@ -42,7 +42,10 @@ export interface RouteBackend {
   readonly name: 'iproute2' | 'netlink';
   /** Reads everything; `known` is what is believed to be there, absent = report all of ours. */
   read(known: ReadonlyMap<Prefix, Route> | undefined): Promise<RouteReading>;
-  /** Says what these prefixes hold now, and perhaps more that changed, without a reading of everything. */
+  /**
+   * Says what these prefixes hold now, and perhaps more that changed, without a reading of everything; a prefix it does
+   * not speak of is as the last reading and the writes since left it.
+   */
   recheck(prefixes: readonly Prefix[]): Promise<RouteChanges>;
   /** Applies in order; one refused step does not stop the others. */
   applyRoutes(steps: readonly RouteStep[]): Promise<Refusals>;
