@@ -1,4 +1,5 @@
 // The programs' tables of settings → docs/reference/config.md.
+import { formatSettingsTable, type SettingsTable } from '#program';
 import { settingsTable as agentTable } from '../src/agent/settings.ts';
 import { settingsTable as controllerTable } from '../src/controller/settings.ts';
 
@@ -10,19 +11,10 @@ Read once at start from the environment. Every fault is reported, all of them to
 operators change while programs run (pools, peers, AS numbers) are [objects in the Kubernetes API](crds.md).
 `;
 
-interface Row {
-  readonly env: string;
-  readonly default: string | undefined;
-  readonly doc: string;
-}
-
-function renderTable(title: string, table: Readonly<Record<string, Row>>): string {
-  const rows = Object.values(table).map(
-    ({ env, default: fallback, doc }) => `| \`${env}\` | ${fallback === undefined ? '' : `\`${fallback}\``} | ${doc} |`,
-  );
-  return [`\n## ${title}\n`, '| variable | default | what it means |', '|---|---|---|', ...rows, ''].join('\n');
+function section<S extends object>(title: string, table: SettingsTable<S>): string {
+  return `\n## ${title}\n\n${formatSettingsTable(table)}\n`;
 }
 
 export function renderSettings(): string {
-  return `${HEAD}${renderTable('Agent', { ...agentTable })}${renderTable('Controller', { ...controllerTable })}`;
+  return `${HEAD}${section('Agent', agentTable)}${section('Controller', controllerTable)}`;
 }

@@ -16,7 +16,7 @@ import {
   type CniHandler,
 } from '#cni-protocol';
 import type { Log } from '#observe';
-import { AgentFault, exitCodes } from './exit.ts';
+import { exitCodes, ProgramFault } from '#program';
 
 export interface CniServerOptions {
   readonly path: string;
@@ -26,7 +26,7 @@ export interface CniServerOptions {
 }
 
 export interface CniServer {
-  /** Rejects with AgentFault when the path cannot be had. */
+  /** Rejects with ProgramFault when the path cannot be had. */
   readonly start: () => Promise<void>;
   /** Takes no more requests and resolves when those in hand are answered. */
   readonly stop: () => Promise<void>;
@@ -64,8 +64,8 @@ async function listen(server: Server, path: string): Promise<void> {
     });
     await chmod(path, 0o660);
   } catch (error) {
-    if (error instanceof AgentFault) throw error;
-    throw new AgentFault(exitCodes.system, `cannot listen on ${path}: ${String(error)}`, { cause: error });
+    if (error instanceof ProgramFault) throw error;
+    throw new ProgramFault(exitCodes.system, `cannot listen on ${path}: ${String(error)}`, { cause: error });
   }
 }
 
@@ -73,14 +73,14 @@ async function removeStale(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found === undefined) return;
   if (!found.isSocket())
-    throw new AgentFault(exitCodes.system, `${path} exists and is not a socket; remove it or set MANX_RUN_DIR`);
+    throw new ProgramFault(exitCodes.system, `${path} exists and is not a socket; remove it or set MANX_RUN_DIR`);
   const alive = await new Promise<boolean>((resolve) => {
     const probe = createConnection({ path });
     probe.once('connect', () => resolve(true)).once('error', () => resolve(false));
     probe.once('close', () => probe.destroy());
     probe.on('connect', () => probe.destroy());
   });
-  if (alive) throw new AgentFault(exitCodes.system, `another agent answers on ${path}; stop it first`);
+  if (alive) throw new ProgramFault(exitCodes.system, `another agent answers on ${path}; stop it first`);
   await rm(path, { force: true });
 }
 

@@ -1,8 +1,7 @@
 // The agent's HTTP face, up before everything else, so that /readyz can say why the rest is not.
 import { createHealth, createMetrics, createObserveServer, type Health, type Metrics } from '#observe';
+import { exitCodes, type Part, ProgramFault } from '#program';
 import { checkNames } from './diagnosis.ts';
-import { AgentFault, exitCodes } from './exit.ts';
-import type { Part } from './life.ts';
 import type { Settings } from './settings.ts';
 
 export interface Face extends Part {
@@ -29,7 +28,7 @@ export function createFace({ metricsAddress }: Settings): Face {
       } catch (error) {
         const { host, port } = metricsAddress;
         const what = `cannot listen on ${host}:${port}; stop what holds it or set MANX_METRICS_ADDRESS`;
-        throw new AgentFault(exitCodes.system, what, { cause: error });
+        throw new ProgramFault(exitCodes.system, what, { cause: error });
       }
     },
     stop: () => server.stop(),

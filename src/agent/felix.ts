@@ -10,10 +10,9 @@ import {
 } from '#felix';
 import { openNetlinkBackend } from '#libc';
 import type { Log } from '#observe';
-import { AgentFault, exitCodes } from './exit.ts';
-import type { Life } from './life.ts';
+import { exitCodes, ProgramFault } from '#program';
 import type { Settings } from './settings.ts';
-import type { Tools } from './tools.ts';
+import type { AgentLife, Tools } from './tools.ts';
 
 const codes: Readonly<Partial<Record<FelixError['code'], number>>> = {
   NOT_ROOT: exitCodes.permission,
@@ -22,8 +21,8 @@ const codes: Readonly<Partial<Record<FelixError['code'], number>>> = {
   INVALID: exitCodes.config,
 };
 
-/** Starts Felix; rejects with AgentFault naming what it misses. */
-export async function startFelix({ settings, timers, random, log }: Tools, life: Life): Promise<Felix> {
+/** Starts Felix; rejects with ProgramFault naming what it misses. */
+export async function startFelix({ settings, timers, random, log }: Tools, life: AgentLife): Promise<Felix> {
   const felixLogger = log.child('felix');
   const felix = createFelix({
     settings: felixSettings(settings),
@@ -36,7 +35,7 @@ export async function startFelix({ settings, timers, random, log }: Tools, life:
     await life.start('felix', felix);
   } catch (error) {
     if (!(error instanceof FelixError)) throw error;
-    throw new AgentFault(codes[error.code] ?? exitCodes.system, error.message, { cause: error });
+    throw new ProgramFault(codes[error.code] ?? exitCodes.system, error.message, { cause: error });
   }
   return felix;
 }

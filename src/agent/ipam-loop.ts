@@ -8,11 +8,11 @@ import { createIpamStore, type KubeClient } from '#kube';
 import type { Family } from '#net';
 import { formatError } from '#observe';
 import { Worker } from '#reconcile';
+import type { Part } from '#program';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClusterView } from './cluster-view.ts';
 import type { Cluster } from './cluster.ts';
 import type { Identity } from './identity.ts';
-import type { Part } from './life.ts';
 import { createPoolView } from './pools.ts';
 import type { Tools } from './tools.ts';
 

@@ -10,22 +10,21 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createKubeClient } from '#kube';
 import { createLog, systemTimers, type Log } from '#observe';
+import { describeEnd, exitCodes, Life, orFault, requireRoot } from '#program';
 import { createCluster } from './cluster.ts';
 import { createCni } from './cni.ts';
 import { createControl } from './control.ts';
 import { claimChecks, readDebugState } from './diagnosis.ts';
-import { describeEnd, exitCodes, orFault, requireRoot } from './exit.ts';
 import { createFace } from './face.ts';
 import { startFelix } from './felix.ts';
 import { awaitIdentity } from './identity-wait.ts';
 import { createIpam } from './ipam-loop.ts';
-import { Life } from './life.ts';
 import { createReports } from './reports.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { openSnapshotFile } from './snapshot.ts';
 import { startSpeaker } from './speaker.ts';
 import { collectMetrics } from './telemetry.ts';
-import { createHub, type Tools } from './tools.ts';
+import { createHub, type Tools, type AgentLife, type Ending } from './tools.ts';
 import { openWorkloads } from './workloads.ts';
 
 const startedAt = new Date().toISOString();
@@ -33,7 +32,7 @@ const packageFile = new URL('../../package.json', import.meta.url);
 const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
 
 /** Starts everything; returns when it runs, or early when life ended while we waited to learn who we are. */
-async function start(settings: Settings, log: Log, life: Life): Promise<void> {
+async function start(settings: Settings, log: Log, life: AgentLife): Promise<void> {
   const hub = createHub();
   const tools: Tools = { settings, timers: systemTimers, random: Math.random, log, changed: hub.changed };
   const face = createFace(settings);
@@ -95,9 +94,13 @@ async function start(settings: Settings, log: Log, life: Life): Promise<void> {
 
 async function main(): Promise<number> {
   const settings = readSettings(process.env);
-  requireRoot();
+  requireRoot('the agent changes routes and interfaces');
   const log = createLog({ level: settings.logLevel, base: { node: settings.nodeName } });
-  const life = new Life(log);
+  const life = new Life<Ending>(log, {
+    SIGTERM: { kind: 'restart', reason: 'SIGTERM' },
+    SIGINT: { kind: 'restart', reason: 'SIGINT' },
+    SIGUSR2: { kind: 'drain', reason: 'SIGUSR2' },
+  });
   start(settings, log, life).catch((error: unknown) => life.end({ kind: 'fault', error }));
   const ending = await life.ended();
   if (ending.kind !== 'fault') log.info('agent stops', { kind: ending.kind, reason: ending.reason });

@@ -1,10 +1,10 @@
 // Everything the agent tells others beyond its HTTP face: NodeStatus, conditions of peers, detected addresses on the
 // Node, the last good configuration on disk. Each is a loop of its own; none can hold up another, and none decides anything.
 import { createConditionWriter, resources, type KubeClient, type ResourceDef } from '#kube';
+import type { Part } from '#program';
 import { conditionClaims } from './conditions.ts';
 import { readNodeStatus, type Parts } from './diagnosis.ts';
 import { createAddressPublisher, createSnapshotLoop } from './keepers.ts';
-import type { Part } from './life.ts';
 import type { SnapshotFile } from './snapshot.ts';
 import { createStatusWriter } from './status-writer.ts';
 import type { Tools } from './tools.ts';

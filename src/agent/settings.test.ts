@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, throws } from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatSettings, readSettings, SettingsError, settingsTable } from './settings.ts';
+import { formatSettingsTable, SettingsError } from '#program';
+import { readSettings, settingsTable } from './settings.ts';
 
 test('an empty environment gives the defaults and the host name', () => {
   const settings = readSettings({}, 'Node-A');
@@ -56,5 +57,6 @@ for (const text of ['9091', 'a:0', 'a:70000', '::1:80x']) {
 }
 
 test('the reference page has a row for every setting', () => {
-  for (const { env } of Object.values(settingsTable)) match(formatSettings(), new RegExp(`\\| \`${env}\` \\|`));
+  for (const { env } of Object.values(settingsTable))
+    match(formatSettingsTable(settingsTable), new RegExp(`\\| \`${env}\` \\|`));
 });

@@ -4,16 +4,15 @@
 // Cease. Its death is the agent's: the supervisor starts both anew, and the kernel forwards meanwhile.
 import { SpeakerError, type Speaker, type SpeakerConfig } from '#bgp';
 import { startSpeakerThread } from '#speaker';
+import { exitCodes, ProgramFault } from '#program';
 import { setTimeout as delay } from 'node:timers/promises';
-import { AgentFault, exitCodes } from './exit.ts';
 import { addressList, type Identity } from './identity.ts';
-import type { Life } from './life.ts';
-import type { Tools } from './tools.ts';
+import type { AgentLife, Tools } from './tools.ts';
 
-/** Starts it; rejects with AgentFault 71 when the port is taken. `restarting`: our routes survived in the kernel. */
+/** Starts it; rejects with ProgramFault 71 when the port is taken. `restarting`: our routes survived in the kernel. */
 export async function startSpeaker(
   tools: Tools,
-  life: Life,
+  life: AgentLife,
   who: { identity: Identity; restarting: boolean },
 ): Promise<Speaker> {
   const config = speakerConfig(who.identity, who.restarting, tools.settings.restartTimeMs);
@@ -58,8 +57,8 @@ async function startWhenAddressed({ timers, log }: Tools, config: SpeakerConfig)
   }
 }
 
-function toFault(error: SpeakerError): AgentFault {
+function toFault(error: SpeakerError): ProgramFault {
   const hint = 'if another BGP daemon holds it, stop that one or set listenPort of the BGPConfiguration';
   const message = error.code === 'LISTEN_TAKEN' ? `${error.message}; ${hint}` : error.message;
-  return new AgentFault(exitCodes.system, message, { cause: error });
+  return new ProgramFault(exitCodes.system, message, { cause: error });
 }

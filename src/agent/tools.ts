@@ -1,4 +1,5 @@
 // What every part of the agent is built with.
+import type { Life } from '#program';
 import type { Log } from '#observe';
 import type { Timers } from '#reconcile';
 import type { Settings } from './settings.ts';
@@ -27,3 +28,10 @@ export function createHub(): Hub {
     add: (listener) => void listeners.push(listener),
   };
 }
+
+/** Why the agent ends. `restart` leaves peers and kernel as they are; `drain` withdraws first. */
+export type Ending =
+  | { readonly kind: 'restart' | 'drain'; readonly reason: string }
+  | { readonly kind: 'fault'; readonly error: unknown };
+
+export type AgentLife = Life<Ending>;

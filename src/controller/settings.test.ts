@@ -1,7 +1,8 @@
 // The settings table: defaults, values, and every fault at once.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readSettings, SettingsError } from './settings.ts';
+import { SettingsError } from '#program';
+import { readSettings } from './settings.ts';
 
 test('defaults stand for what is not set', () => {
   assert.deepEqual(readSettings({ PATH: '/bin' }), {

@@ -1,6 +1,5 @@
 // Being seen: logs, metrics, health and the real timers of a process.
 export { createHealth, formatChecks, type Check, type Health } from './health.ts';
-export { Life, type Part } from './life.ts';
 export { createLog, formatError, logLevels, type Log, type LogFields, type LogLevel } from './log.ts';
 export {
   metricTable,

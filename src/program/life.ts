@@ -3,7 +3,7 @@
 //
 // Invariant: when a start fails, everything started before is stopped; what the failed part left is its own business.
 import { setTimeout as delay } from 'node:timers/promises';
-import { formatError, type Log } from './log.ts';
+import { formatError, type Log } from '#observe';
 
 export interface Part {
   start(): Promise<void> | void;
@@ -19,7 +19,10 @@ export class Life<E> {
   readonly #ended = Promise.withResolvers<E>();
   readonly #log: Log;
 
-  /** `signals`: what each signal means. The first decides, later ones change nothing. */
+  /**
+   * `signals`: what each signal means. The first decides, later ones change nothing; SIGKILL is harmless at any time.
+   * Listeners stay (`on`, not `once`): execa watches signals too, and ends the process when no other listener is left.
+   */
   constructor(log: Log, signals: Readonly<Partial<Record<NodeJS.Signals, E>>>) {
     this.#log = log;
     for (const [name, ending] of Object.entries(signals)) process.on(name, () => this.end(ending));
