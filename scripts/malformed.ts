@@ -16,7 +16,6 @@ import { needRoot } from '../test/support/need.ts';
 import { replaceSection } from './interop-page.ts';
 
 const FIXTURE = 'test/fixtures/bgp/malformed.json';
-const RESULTS = 'test/fixtures/bgp/malformed-results.json';
 const daemons: readonly Daemon[] = [bird, frr, gobgp, openbgpd];
 
 const VERDICTS: readonly { readonly verdict: Verdict; readonly means: string }[] = [
@@ -141,7 +140,6 @@ if (wanted.includes('--write')) {
   const text = table(results);
   process.stdout.write(text);
   if (wanted.length === 0) {
-    writeFileSync(RESULTS, `${JSON.stringify(Object.fromEntries(results), undefined, 1)}\n`);
     writeFileSync('docs/interop.md', replaceSection(readFileSync('docs/interop.md', 'utf8'), 'malformed', text));
   }
 }
