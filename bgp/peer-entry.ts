@@ -12,6 +12,9 @@ import type { PeerSpec, SpeakerConfig } from './speaker-types.ts';
 import { toAfiSafi } from './wire/family.ts';
 import { encodeShutdownText, type NotificationMessage } from './wire/notification.ts';
 
+/** How often it is looked whether an admitted peer is gone. */
+export const FORGET_MS = 5_000;
+
 export interface PeerEntry {
   spec: PeerSpec;
   readonly peer: Peer;
@@ -47,6 +50,12 @@ export function ceaseFor({ peer }: PeerEntry, subcode: number, data?: Uint8Array
   const text = subcode === CeaseSubcode.administrativeShutdown ? encodeShutdownText('shutting down') : data;
   const cease = notification(ErrorCode.cease, subcode, text);
   return peer.negotiated?.gracefulRestart?.notification ? hardReset(cease) : cease;
+}
+
+/** End its session; none comes until it is started again. */
+export function refuse(entry: PeerEntry, reason: string): void {
+  entry.reason = `refused: ${reason}`;
+  entry.peer.stop(ceaseFor(entry, CeaseSubcode.otherConfigurationChange), entry.reason);
 }
 
 /** No session, nothing kept of the last one, and no reason to remember it. */

@@ -11,9 +11,11 @@ import { CeaseSubcode } from './iana.ts';
 import { Listening } from './listening.ts';
 import {
   ceaseFor,
+  FORGET_MS,
   isGone,
   localParameters,
   type PeerEntry,
+  refuse,
   sameValue,
   sessionPart,
   socketOptions,
@@ -38,13 +40,11 @@ import type {
   RouteView,
   SpeakerOptions,
 } from './speaker-types.ts';
-import { enforceLimit, forgetSuspension, limitOf, resume } from './suspension.ts';
+import { enforceLimit, forgetSuspension, limitOf, resume, reviewLimit } from './suspension.ts';
 import { viewPeer, viewRange, viewRoutes } from './views.ts';
 import type { UpdateMessage } from './wire/update.ts';
 
 const DEFERRAL_SEC = 60;
-/** How often it is looked whether an admitted peer is gone. */
-const FORGET_MS = 5_000;
 /** What a Cease gets to leave the socket before the caller may exit. */
 const SHUTDOWN_MS = 100;
 
@@ -248,9 +248,9 @@ class BgpSpeaker implements PullingSpeaker {
       entry.refused = reason;
       if (reason === undefined) resume(entry, this.#options.timers);
       else {
-        entry.reason = `refused: ${reason}`;
         this.#options.log.error('session refused', { peer: entry.spec.name, reason });
-        entry.peer.stop(ceaseFor(entry, CeaseSubcode.otherConfigurationChange), `refused: ${reason}`);
+        refuse(entry, reason);
+        this.#deferral.complete(entry.spec.name);
       }
     }
   }
@@ -363,10 +363,11 @@ class BgpSpeaker implements PullingSpeaker {
   #reconfigure(spec: PeerSpec): void {
     const entry = this.#entries.get(spec.name);
     if (entry === undefined || entry.spec === spec) return;
-    const { password } = entry.spec;
+    const before = entry.spec;
     entry.spec = spec;
     entry.exchange.reconfigure(spec);
-    if (password === spec.password) return;
+    reviewLimit(entry, before, this.#options);
+    if (before.password === spec.password) return;
     const fault = entry.peer.secure(socketOptions(spec));
     if (fault !== undefined) this.#options.log.error('key not changed', { peer: spec.name, reason: fault });
   }

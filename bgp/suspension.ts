@@ -4,9 +4,9 @@
  */
 import type { Timers } from '#reconcile';
 import { CeaseSubcode } from './iana.ts';
-import { ceaseFor, type PeerEntry, prefixLimitData } from './peer-entry.ts';
+import { ceaseFor, type PeerEntry, prefixLimitData, sameValue } from './peer-entry.ts';
 import { DEFAULT_PREFIX_LIMIT, DEFAULT_RESTART_SEC, judgeLimit, type PrefixLimit } from './policy/prefix-limit.ts';
-import type { SpeakerConfig, SpeakerLog } from './speaker-types.ts';
+import type { PeerSpec, SpeakerConfig, SpeakerLog } from './speaker-types.ts';
 
 export interface SuspensionOptions {
   readonly config: SpeakerConfig;
@@ -35,6 +35,14 @@ export function enforceLimit(entry: PeerEntry, { config, timers, log }: Suspensi
   entry.suspended = action === 'restart' ? timers.set(() => resume(entry, timers), restartSec * 1000) : 'until cleared';
   const cease = ceaseFor(entry, CeaseSubcode.maximumPrefixes, prefixLimitData(most));
   entry.peer.stop(cease, `more than ${most} prefixes ${counted}, stopped ${until}`);
+}
+
+/** Limit or policy are others now: a new limit lets a peer that was cut off try again, and counts for one that is up. */
+export function reviewLimit(entry: PeerEntry, before: PeerSpec, options: SuspensionOptions): void {
+  const isNew = !sameValue(before.prefixLimit, entry.spec.prefixLimit);
+  if (isNew && entry.suspended !== undefined) resume(entry, options.timers);
+  if (isNew) entry.limit = 'below';
+  enforceLimit(entry, options);
 }
 
 /** The peer may try again. */

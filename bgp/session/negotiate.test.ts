@@ -107,6 +107,13 @@ test('graceful restart needs both sides; the bits arrive as sent', () => {
   });
 });
 
+test('route refresh and its markers count only when the peer has said so', () => {
+  const { routeRefresh, enhancedRefresh } = resultOf(local, theirs);
+  assert.deepEqual([routeRefresh, enhancedRefresh], [true, true]);
+  const plain = resultOf(local, without('route-refresh', 'enhanced-route-refresh'));
+  assert.deepEqual([plain.routeRefresh, plain.enhancedRefresh], [false, false]);
+});
+
 test('our OPEN survives the codec', () => {
   const open = buildOpen(local);
   assert.deepEqual(decodeMessage(encodeMessage(open, INITIAL_CONTEXT), INITIAL_CONTEXT), open);

@@ -127,6 +127,19 @@ test('a limit of accepted prefixes that shuts down stays down, graceful restart 
     assert.deepEqual([(await statusOf(a, 'right')).state, a.kernel.size], ['established', 1]);
   }));
 
+test('a higher limit lets a peer that was cut off try again, a lower one ends a session that is up', () =>
+  withNetwork(6, async (network) => {
+    const limit = (received: number) => ({ prefixLimit: { received, action: 'shutdown' as const } });
+    const [a, b] = await startPair(network, { left: limit(1) });
+    assert.equal((await statusOf(a, 'right')).state, 'idle');
+    a.speaker.setPeers([peerSpec(b, limit(10))]);
+    await network.timers.advanceAsync(60_000);
+    assert.deepEqual([(await statusOf(a, 'right')).state, a.kernel.size], ['established', 2]);
+    a.speaker.setPeers([peerSpec(b, limit(1))]);
+    await network.timers.advanceAsync(1_000);
+    assert.deepEqual([(await statusOf(a, 'right')).state, a.kernel.size], ['idle', 0]);
+  }));
+
 test('a limit that only warns keeps session and routes', () =>
   withNetwork(7, async (network) => {
     const [a] = await startPair(network, { left: { prefixLimit: { received: 1, action: 'warn' } } });
