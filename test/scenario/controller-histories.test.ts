@@ -7,11 +7,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Ip } from '#net';
 import { isIpamError } from '#ipam';
-import { addSandbox, collectAll, createWorld, noGuard, type World } from '../../test/support/controller-world.ts';
-import { createRandom, heldInStore, NEVER, pool } from '../../test/support/ipam-node.ts';
-import type { Fate } from '../../test/support/memory-store.ts';
-import type { Collector } from './collector.ts';
-import type { Snapshot } from './snapshot.ts';
+import { addSandbox, collectAll, createWorld, noGuard, type World } from '../support/controller-world.ts';
+import { createRandom, heldInStore, NEVER, pool } from '../support/ipam-node.ts';
+import type { Fate } from '../support/memory-store.ts';
+import type { Collector } from '../../src/controller/collector.ts';
+import type { Snapshot } from '../../src/controller/snapshot.ts';
 
 const seeds = 250;
 const stepsPerSeed = 100;

@@ -14,10 +14,10 @@ import {
   NEVER,
   pool,
   startNode,
-} from '../test/support/ipam-node.ts';
-import { createMemoryStore, type Fate, type MemoryStore } from '../test/support/memory-store.ts';
-import type { Allocator, AssignOptions } from './allocator.ts';
-import { isIpamError } from './errors.ts';
+} from '../support/ipam-node.ts';
+import { createMemoryStore, type Fate, type MemoryStore } from '../support/memory-store.ts';
+import type { Allocator, AssignOptions } from '../../ipam/allocator.ts';
+import { isIpamError } from '../../ipam/errors.ts';
 
 const SEEDS = Number(process.env['MANX_TEST_SEEDS'] ?? 200);
 const NODES = 3;
