@@ -13,9 +13,23 @@ import type { LocRib } from './rib/loc-rib.ts';
 import type { PathSource, Route } from './rib/path.ts';
 import { RefreshSweep } from './rib/refresh.ts';
 import type { RuleCount } from './speaker-types.ts';
-import type { PathAttributes } from './wire/attribute/attributes.ts';
-import { PackedUpdate } from './wire/packed-update.ts';
+import { PackedUpdate, type SharedAttributes } from './wire/packed-update.ts';
 import type { UpdateMessage } from './wire/update.ts';
+
+/** One attribute set of this session: its route, and the verdicts on it under the policy of the moment. */
+class Opened {
+  readonly source: PathSource;
+  readonly route: Route;
+  judge: ImportJudge;
+  verdict: (id: number) => JudgedRoute;
+
+  constructor(route: Route, judge: ImportJudge) {
+    this.source = route.source;
+    this.route = route;
+    this.judge = judge;
+    this.verdict = judge.open(route);
+  }
+}
 
 export class Received {
   readonly ribIn: AdjRibIn<JudgedRoute>;
@@ -26,8 +40,6 @@ export class Received {
   readonly #counts = new Map<string, VerdictCount>();
   #judge: ImportJudge;
   #source: PathSource | undefined;
-  /** What came in, by the attributes it came with; of this session only. */
-  #routes = new WeakMap<PathAttributes, Route>();
 
   constructor(locRib: LocRib, name: string, context: ImportContext) {
     this.#locRib = locRib;
@@ -43,7 +55,6 @@ export class Received {
   /** A new session: who tells from now on. */
   open(source: PathSource): void {
     this.#source = source;
-    this.#routes = new WeakMap();
   }
 
   update(message: UpdateMessage): void {
@@ -92,16 +103,24 @@ export class Received {
     }
     const source = this.#source;
     if (shared === undefined || source === undefined) return;
-    const { attributes, nextHop } = shared;
-    let route = this.#routes.get(attributes);
-    if (route === undefined) {
-      route = { source, nextHop, attributes };
-      this.#routes.set(attributes, route);
-    }
-    const judge = this.#judge.open(route);
+    const judge = this.#open(shared, source);
     for (let at = announcedSpan.start; at < announcedSpan.end; at += 1 + (((bytes[at] ?? 0) + 7) >>> 3)) {
       this.#learn(table.internNlri(4, bytes, at), judge);
     }
+  }
+
+  #open(shared: SharedAttributes, source: PathSource): (id: number) => JudgedRoute {
+    const { memo, attributes, nextHop } = shared;
+    if (memo instanceof Opened && memo.source === source) {
+      if (memo.judge !== this.#judge) {
+        memo.judge = this.#judge;
+        memo.verdict = this.#judge.open(memo.route);
+      }
+      return memo.verdict;
+    }
+    const opened = new Opened({ source, nextHop, attributes }, this.#judge);
+    shared.memo = opened;
+    return opened.verdict;
   }
 
   #updateListed(message: UpdateMessage): void {

@@ -6,6 +6,7 @@
  * router that originated it (RFC 4456 §8): that is its audience, decided per peer when messages go out.
  */
 import type { Ip } from '#net';
+import { AttributeMemo } from '../policy/changes.ts';
 import { PrefixClasses } from '../policy/prefix-classes.ts';
 import type { WireContext } from '../wire/context.ts';
 import { announceTemplate, type UpdateTemplate } from '../wire/template.ts';
@@ -33,6 +34,9 @@ export interface RouteTold {
 /** No peer has this name: what one peer of a group must not hear, the others must. */
 const NOBODY = '\u0000';
 
+/** Exported attributes are needed until they are encoded; forgetting them halves the memory of a full table. */
+const MEMO_LIMIT = 1024;
+
 interface Answers {
   lastClass: number;
   last: RouteTold | undefined;
@@ -42,7 +46,11 @@ interface Answers {
 export class AdjRibOut {
   readonly #told = new Column<RouteTold>();
   readonly #locRib: LocRib;
-  readonly #target: ExportTarget;
+  #target: ExportTarget;
+  #exported = 0;
+  /** Of the route looked at last: prefixes of one announcement come together. */
+  #lastRoute: Route | undefined;
+  #lastAnswers: Answers | undefined;
   readonly #context: WireContext;
   readonly #classes: PrefixClasses;
   readonly #answers = new WeakMap<Route, Answers>();
@@ -90,11 +98,15 @@ export class AdjRibOut {
   }
 
   #answersFor(route: Route): Answers {
-    const known = this.#answers.get(route);
-    if (known !== undefined) return known;
-    const made: Answers = { lastClass: -1, last: undefined, byClass: new Map() };
-    this.#answers.set(route, made);
-    return made;
+    if (this.#lastRoute === route && this.#lastAnswers !== undefined) return this.#lastAnswers;
+    let answers = this.#answers.get(route);
+    if (answers === undefined) {
+      answers = { lastClass: -1, last: undefined, byClass: new Map() };
+      this.#answers.set(route, answers);
+    }
+    this.#lastRoute = route;
+    this.#lastAnswers = answers;
+    return answers;
   }
 
   /** A route whose attributes leave no room for the prefix cannot be told · RFC 8654 §4. */
@@ -104,6 +116,9 @@ export class AdjRibOut {
 
   #export(route: Route, id: number): RouteTold | undefined {
     const { table } = this.#locRib;
+    this.#exported += 1;
+    if (this.#exported % MEMO_LIMIT === 0)
+      this.#target = { ...this.#target, memo: new AttributeMemo(), cache: new WeakMap() };
     const { route: out } = exportPath({ prefix: table.prefix(id), ...route }, this.#target);
     if (out === undefined) return undefined;
     const template = announceTemplate({ ...out, family: table.family(id) }, this.#context);

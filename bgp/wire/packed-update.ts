@@ -25,6 +25,8 @@ export interface SharedAttributes {
   readonly nextHop: Announcement['nextHop'];
   /** Another with the same hash. */
   readonly next: SharedAttributes | undefined;
+  /** What the one reader of this session's routes made of them; a WeakMap beside costs more than all else per UPDATE. */
+  memo: object | undefined;
 }
 
 export class PackedUpdate implements UpdateMessage {
@@ -100,7 +102,13 @@ export class UpdateDecoder {
     const { attributes, announced, errors } = message;
     const [first] = announced;
     if (attributes === undefined || first === undefined || errors.length > 0 || hasMpRoutes(list)) return undefined;
-    return this.#add(hash, { bytes: list.slice(), attributes, nextHop: first.nextHop, next: undefined });
+    return this.#add(hash, {
+      bytes: list.slice(),
+      attributes,
+      nextHop: first.nextHop,
+      next: undefined,
+      memo: undefined,
+    });
   }
 
   #add(hash: number, shared: SharedAttributes): SharedAttributes {

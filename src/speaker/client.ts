@@ -26,7 +26,7 @@ const ENTRY = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worke
 /** A thread that does not answer to stop is ended after this long. */
 const STOP_MS = 2_000;
 /** Loading a table makes garbage of what lives for a tick; a nursery that holds a tick copies none of it. */
-const YOUNG_MB = 48;
+const YOUNG_MB = 24;
 
 /** Starts the thread; resolves when it runs. The speaker in it does nothing until start(). */
 export async function startSpeakerThread(config: SpeakerConfig, log: SpeakerLog): Promise<Speaker> {

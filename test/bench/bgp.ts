@@ -9,6 +9,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
+import { buildSync } from 'esbuild';
 
 const SOURCE = resolve(process.env['MANX_BGPBENCH'] ?? '../shared/bgpbench');
 const WORK = join(tmpdir(), 'manx-bgpbench');
@@ -74,8 +75,20 @@ function prepare(): void {
   for (const size of ['100000', '1000000']) {
     if (!existsSync(join(WORK, 'data', `re-${size}.upd`))) run('python3', ['gen.py', size, 'data']);
   }
+  // Bundled, as the image ships the agent.
+  const outdir = join(WORK, 'manx');
+  const entryPoints = { 'bgp-target': TARGET, worker: resolve(import.meta.dirname, '../../src/speaker/worker.ts') };
+  buildSync({
+    entryPoints,
+    outdir,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    external: ['koffi'],
+  });
+  writeFileSync(join(outdir, 'package.json'), '{"type":"module"}');
   const target = join(WORK, 'targets', 'manx');
-  writeFileSync(target, `#!/bin/sh\nexec '${process.execPath}' '${TARGET}' "$@"\n`);
+  writeFileSync(target, `#!/bin/sh\nexec '${process.execPath}' '${join(outdir, 'bgp-target.js')}' "$@"\n`);
   chmodSync(target, 0o755);
 }
 
