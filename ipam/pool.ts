@@ -83,7 +83,7 @@ export function assertServed(pools: readonly Pool[], family: Family, choice = AN
 }
 
 /** The pool of this name, else the one with this CIDR. */
-export function findPool(pools: readonly Pool[], reference: string): Pool | undefined {
+function findPool(pools: readonly Pool[], reference: string): Pool | undefined {
   const cidr = tryParsePrefix(reference);
   return pools.find(({ name }) => name === reference) ?? pools.find((pool) => pool.cidr === cidr);
 }

@@ -15,6 +15,7 @@ const bundles: readonly Bundle[] = [
   { entry: 'src/agent/main.ts', outfile: 'dist/agent.js' },
   { entry: 'src/speaker/worker.ts', outfile: 'dist/worker.js' },
   { entry: 'src/libc/netlink-worker.ts', outfile: 'dist/netlink-worker.js' },
+  { entry: 'src/controller/main.ts', outfile: 'dist/controller.js' },
   { entry: 'src/cli/main.ts', outfile: 'dist/manxctl.js' },
   { entry: 'src/cni/main.ts', outfile: 'dist/cni.js', maxBytes: 100_000 },
 ];

@@ -39,7 +39,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'src/libc/': [...ground, '#bgp', '#felix'],
   'src/observe/': ground,
   'src/speaker/': [...ground, '#bgp', '#felix', '#libc', '#observe'],
-  'src/program/': ['#observe'],
+  'src/program/': ['#observe', '#package'],
   'src/cni/': [],
   'src/agent/': [
     ...ground,

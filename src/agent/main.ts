@@ -6,11 +6,10 @@
 //
 // Parts start in this order and stop in reverse. Stopping changes nothing in the kernel; SIGTERM closes sessions without a
 // word, so that peers keep our routes; SIGUSR2 withdraws first. Exit codes: README.md.
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createKubeClient } from '#kube';
 import { createLog, systemTimers, type Log } from '#observe';
-import { describeEnd, exitCodes, Life, orFault, requireRoot } from '#program';
+import { describeEnd, exitCodes, Life, orFault, requireRoot, version } from '#program';
 import { createCluster } from './cluster.ts';
 import { createCni } from './cni.ts';
 import { createControl } from './control.ts';
@@ -28,8 +27,6 @@ import { createHub, type Tools, type AgentLife, type Ending } from './tools.ts';
 import { openWorkloads } from './workloads.ts';
 
 const startedAt = new Date().toISOString();
-const packageFile = new URL('../../package.json', import.meta.url);
-const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
 
 /** Starts everything; returns when it runs, or early when life ended while we waited to learn who we are. */
 async function start(settings: Settings, log: Log, life: AgentLife): Promise<void> {

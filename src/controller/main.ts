@@ -6,11 +6,10 @@
 // Forwarding never depends on it: with no controller nothing is freed and conditions grow old. Parts start in this order
 // and stop in reverse; the lease is given up after the loops have stopped. Exit codes: README.md.
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { createKubeClient } from '#kube';
 import { createHealth, createLog, createMetrics, createObserveServer, type Log, systemTimers } from '#observe';
-import { describeEnd, exitCodes, Life, orFault } from '#program';
+import { describeEnd, exitCodes, Life, orFault, version } from '#program';
 import { createCluster } from './cluster.ts';
 import { createCollectLoop } from './collect-loop.ts';
 import { createElection } from './election.ts';
@@ -21,9 +20,6 @@ import { checkNames, claimChecks, collectMetrics, readDebugState } from './telem
 import type { Tools } from './tools.ts';
 
 type Ending = { readonly kind: 'stop'; readonly reason: string } | { readonly kind: 'fault'; readonly error: unknown };
-
-const packageFile = new URL('../../package.json', import.meta.url);
-const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
 
 async function start(settings: Settings, log: Log, life: Life<Ending>): Promise<void> {
   const metrics = createMetrics();

@@ -10,3 +10,4 @@ export {
   SettingsError,
   type SettingsTable,
 } from './settings.ts';
+export { version } from './version.ts';
