@@ -119,12 +119,14 @@ function nextHopFor(path: Path, target: ExportTarget, wanted: RouteChanges['next
   const local = localAddress !== undefined && familyOf(localAddress) === family ? localAddress : undefined;
   const configured = target.nextHopSelf[family];
   const own = configured ?? local;
+  // One of another family (RFC 8950) cannot be passed to a peer that has not agreed to read it.
+  const learned = path.nextHop !== undefined && familyOf(path.nextHop) === family ? path.nextHop : undefined;
   if (wanted === 'self') return own;
-  if (wanted === 'keep') return path.nextHop ?? own;
+  if (wanted === 'keep') return learned ?? own;
   if (wanted !== undefined && familyOf(wanted) === family) return wanted;
-  if (isReflected(path, target)) return path.nextHop;
+  if (isReflected(path, target)) return learned ?? own;
   if (configured !== undefined) return configured;
-  return target.peerType === 'ibgp' && path.nextHop !== undefined ? path.nextHop : own;
+  return target.peerType === 'ibgp' && learned !== undefined ? learned : own;
 }
 
 function attributesFor(path: Path, target: ExportTarget, set: RouteChanges | undefined): PathAttributes {

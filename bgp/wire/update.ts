@@ -211,7 +211,7 @@ function toPathAttributes(list: AttributeList): PathAttributes | undefined {
     originatorId: draft.originatorId,
     clusterList: draft.clusterList ?? [],
     unknown: list.unknown,
-    partial: list.partial.length === 0 ? undefined : list.partial,
+    partial: partialOf(list.partial),
   };
 }
 
@@ -233,4 +233,10 @@ function shorten(items: readonly string[]): string {
 
 function updateError(subcode: number, message: string): WireError {
   return new WireError(ErrorCode.updateMessage, subcode, message);
+}
+
+/** AS4_PATH and AS4_AGGREGATOR are merged into others and never sent on, so their Partial bit says nothing. */
+function partialOf(codes: readonly number[]): readonly number[] | undefined {
+  const kept = codes.filter((code) => code !== AttributeCode.as4Path && code !== AttributeCode.as4Aggregator);
+  return kept.length === 0 ? undefined : kept;
 }

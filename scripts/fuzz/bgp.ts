@@ -50,6 +50,23 @@ const POLICY: RoutePolicy = {
       match: { prefixes: [{ prefix: parsePrefix('10.0.0.0/8'), minLength: 9, maxLength: 20 }] },
     },
     { name: 'a next hop', action: 'reject', match: { nextHops: [parseIp('192.0.2.9')] } },
+    {
+      name: 'a path and communities',
+      action: 'accept',
+      match: {
+        asPath: [{ contains: 65_001 }, { originatedBy: 65_002 }, { startsWith: [65_003] }, { maxLength: 2 }],
+        learnedFrom: ['ebgp', 'ibgp'],
+      },
+      set: {
+        localPref: 7,
+        med: 9,
+        prepend: [65_000, 65_000],
+        addCommunities: [1],
+        removeCommunities: [2],
+        addLargeCommunities: [{ global: 1, local1: 2, local2: 3 }],
+        removeLargeCommunities: [{ global: 4, local1: 5, local2: 6 }],
+      },
+    },
   ],
 };
 const ROUTER_ID = parseIp('192.0.2.1');
@@ -195,6 +212,9 @@ function exportTo(path: Path, context: WireContext): string | undefined {
     nextHopSelf: NEXT_HOP,
     localAddress: ROUTER_ID,
     policy: POLICY,
+    client: true,
+    clusterId: ROUTER_ID,
+    gracefulShutdown: peerType === 'ibgp',
     cache: new WeakMap(),
   };
   const { route } = exportPath(path, target);
