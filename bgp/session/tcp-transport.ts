@@ -25,8 +25,8 @@ import type {
 
 const LINGER_MS = 2_000;
 const BACKLOG = 511;
-/** Bytes read from one peer per turn of the event loop: about 6,500 prefixes, a few milliseconds. */
-const TURN_BYTES = 128 * 1024;
+/** How long one peer's bytes may hold a turn of the event loop; it may read two megabytes in one. */
+const TURN_MS = 4;
 /** Bytes that may wait to be sent before a peer counts as slow; buffers are shared by the peers of a group. */
 const BUFFER_BYTES = 1024 * 1024;
 /** RFC 5082 §3: what leaves with it and passes no router arrives with it. */
@@ -259,18 +259,20 @@ function wireOf(socket: Socket, remote: Ip, sockets: SocketPort | undefined): Wi
 
 function attach(socket: Socket, handlers: WireHandlers, closedByUs: () => boolean): void {
   let reason = 'connection closed by the peer';
-  let taken = 0;
+  let began: number | undefined;
   const nextTurn = (): void => {
-    taken = 0;
+    began = undefined;
     socket.resume();
   };
   socket.on('data', (chunk) => {
     if (closedByUs() || typeof chunk === 'string') return;
-    if (taken === 0) setImmediate(nextTurn);
-    taken += chunk.length;
+    if (began === undefined) {
+      began = performance.now();
+      setImmediate(nextTurn);
+    }
     handlers.data(chunk);
-    // One turn of the loop would read up to two megabytes: timers and other peers would wait for their routes.
-    if (taken >= TURN_BYTES && !closedByUs()) socket.pause();
+    // Timers and other peers would wait for their turn.
+    if (performance.now() - began >= TURN_MS && !closedByUs()) socket.pause();
   });
   socket.on('drain', () => {
     if (!closedByUs()) handlers.drained();
