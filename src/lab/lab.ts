@@ -20,6 +20,9 @@ export type Progress = (step: string) => void;
 
 export class LabError extends Error {}
 
+/** A lab of that name is up: it is someone's, and stays as it is. */
+export class LabBusyError extends LabError {}
+
 const sourceFile = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 export interface NodeDirs {
@@ -132,7 +135,7 @@ async function prepare(spec: LabSpec): Promise<{ topology: Topology; port: numbe
   const topology = planTopology(spec);
   const state = readState(spec.name);
   if (state?.supervisorPid !== undefined && isSupervisor(spec.name, state.supervisorPid)) {
-    throw new LabError(
+    throw new LabBusyError(
       `lab "${spec.name}" is up already: \`manxctl lab down --name ${spec.name}\` first, or choose another --name`,
     );
   }

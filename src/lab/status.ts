@@ -35,9 +35,15 @@ export function reportedSessions(nodeStatus: Json | undefined): string {
   return `${up.length}/${peers.length}`;
 }
 
-async function routerStatus(lab: string, name: string, rack: number): Promise<HostStatus> {
+/** `known`: hosts of the lab; a router keeps the configuration of a node that was taken out, and that is no fault. */
+async function routerStatus(
+  lab: string,
+  { name, rack }: { readonly name: string; readonly rack: number },
+  known: ReadonlySet<string>,
+): Promise<HostStatus> {
   const running = findProcess(lab, name);
-  const sessions = await birdSessions(torSocket(lab, name)).catch(() => []);
+  const all = await birdSessions(torSocket(lab, name)).catch(() => []);
+  const sessions = all.filter((session) => known.has(session.name));
   const up = sessions.filter((session) => session.info.startsWith('Established'));
   return {
     name,
@@ -98,7 +104,8 @@ export async function labStatus(lab: string): Promise<LabStatus> {
       pods: pods.filter((pod) => pod.node === node.name).length,
     });
   }
-  for (const tor of topology.tors) hosts.push(await routerStatus(lab, tor.name, tor.rack));
+  const known = new Set([...topology.nodes, ...topology.tors].map((host) => host.name));
+  for (const tor of topology.tors) hosts.push(await routerStatus(lab, tor, known));
   const speaks = (host: HostStatus): boolean => host.kind === 'node' || host.kind === 'router';
   const healthy = hosts.every((host) => host.ready && (!speaks(host) || isComplete(host.sessions)));
   return { healthy, hosts };

@@ -4,7 +4,7 @@
 // --keep the lab stays for the reader to play with.
 import { execa } from 'execa';
 import { birdCommand } from '../bird.ts';
-import { labDown, labUp, torSocket } from '../lab.ts';
+import { LabBusyError, labDown, labUp, torSocket } from '../lab.ts';
 import { HostError } from '../preflight.ts';
 import { labPaths } from '../state.ts';
 import {
@@ -113,9 +113,9 @@ try {
   await play(report);
   ok = report.summarise();
 } catch (error) {
-  if (error instanceof HostError) {
+  if (error instanceof HostError || error instanceof LabBusyError) {
     process.stderr.write(`demo: ${error.message}\n`);
-    process.exit(error.exitCode);
+    process.exit(error instanceof HostError ? error.exitCode : 1);
   }
   if (report.claims.length > 0) report.summarise();
   process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`);
