@@ -13,8 +13,16 @@ const [command, ...args] = process.argv.slice(2);
 
 /** What each command runs, and the Debian packages it wants: name → the program that shows it is there. */
 const base = { iproute2: 'ip', nftables: 'nft', bird2: 'bird', 'iputils-ping': 'ping' };
-/** The other routers of test/interop, and a compiler for the C client of the CNI plugin. */
-const peers = { frr: 'vtysh', gobgpd: 'gobgpd', openbgpd: 'bgpctl', gcc: 'gcc', 'libc6-dev': 'gcc' };
+/** The other routers of test/interop, what the tests look with, and a compiler for the C client of the CNI plugin. */
+const peers = {
+  frr: 'vtysh',
+  gobgpd: 'gobgpd',
+  openbgpd: 'bgpctl',
+  tcpdump: 'tcpdump',
+  conntrack: 'conntrack',
+  gcc: 'gcc',
+  'libc6-dev': 'gcc',
+};
 const commands = {
   demo: { entry: 'src/lab/demo/main.ts', packages: base, needsRoot: true },
   test: { entry: 'scripts/run-tests.ts', packages: { ...base, ...peers }, needsRoot: false },
